@@ -1,6 +1,6 @@
 """The clinic file: who the clinic is, when it is open, who works there, and which emergency numbers apply.
 
-The country is required, because it picks the emergency and crisis numbers; a country whose numbers we have not
+The country is required, because it picks the emergency and crisis numbers; one whose numbers we have not
 confirmed is refused rather than guessed. It knows nothing of bookings or staff accounts.
 """
 

@@ -62,7 +62,7 @@ class Citation:
 
 @dataclass(frozen=True, slots=True)
 class PhoneLink:
-    """A number that the patient can tap, e.g. ``("Call 999", "999")``. ``number`` is dialable: digits, + only."""
+    """A number the patient can tap, e.g. ``("Call 999", "999")``; ``number`` holds digits and + only."""
 
     label: str
     number: str
