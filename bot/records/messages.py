@@ -1,0 +1,220 @@
+"""Messages: what a patient wrote is stored before anything else happens, what was answered with it.
+
+:class:`Inbox` is the durable edge of a turn: ``accept`` before acknowledging, ``complete`` once for all the
+replies, ``pending`` for what a crash left unanswered. It knows rows and transactions, nothing of dialogue.
+
+    inbox = Inbox(database, outbox)
+    accepted = await inbox.accept(incoming)            # Accepted(message_id, seq, repeat, processed)
+    await inbox.reply_now(accepted.message_id, reply)  # before the turn is over (an emergency text)
+    await inbox.complete(accepted.message_id, replies, push=True, decision=Decision(...))
+    await inbox.replies_of(accepted.message_id)        # list[StoredMessage], e.g. for a repeat
+    await inbox.pending()                              # list[Pending(message_id, incoming)] after a restart
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bot.messages import (
+    Attachment,
+    Button,
+    Citation,
+    Incoming,
+    PhoneLink,
+    Reply,
+    ReplyKind,
+    new_id,
+    now_utc,
+)
+from bot.records.crypto import Cipher
+from bot.records.database import Database, insert_new
+from bot.records.errors import BadValue, UnknownRecord
+from bot.records.tables import CHANNEL_MESSAGE_ID_CHARS, conversations, decisions, messages
+
+BODY = "messages.body_enc"
+FINDINGS = "decisions.findings_enc"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredMessage:
+    """One message of either direction. ``reply`` is the whole reply when it went out, else None."""
+
+    id: str
+    conversation: str
+    seq: int
+    direction: str
+    author: str
+    staff_id: str | None
+    kind: str
+    text: str = field(repr=False)
+    lang: str | None
+    channel: str
+    channel_message_id: str | None
+    turn_id: str | None
+    created_at: datetime
+    processed_at: datetime | None
+    delivered_at: datetime | None
+    reply: Reply | None = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A message is safely stored. ``repeat``: it was before; ``processed``: and its turn is complete."""
+
+    message_id: str
+    seq: int
+    repeat: bool
+    processed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """An accepted message whose turn has not been completed."""
+
+    message_id: str
+    incoming: Incoming = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What triage decided about one message (law 9).
+
+    ``rules``: ``[{"id", "level", "source", "spans"}]``; ``findings``: the findings with the matched words
+    (stored sealed); ``versions``: e.g. ``{"careline": "0.1.0", "lexicon": "…"}``.
+    """
+
+    level: str
+    rules: Sequence[Mapping[str, Any]]
+    findings: Sequence[Mapping[str, Any]] = field(repr=False)
+    ruleset: str
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, assessment: Mapping[str, Any], versions: Mapping[str, str] | None = None) -> Decision:
+        """From the form that ``careline triage`` prints: ``{"level", "rules", "findings", "ruleset"}``."""
+        return cls(
+            level=assessment["level"],
+            rules=tuple(assessment.get("rules", ())),
+            findings=tuple(assessment.get("findings", ())),
+            ruleset=assessment["ruleset"],
+            versions=dict(versions or {}),
+        )
+
+
+def reply_to_json(reply: Reply) -> dict[str, Any]:
+    """A reply as plain JSON; :func:`reply_from_json` gives an equal reply back."""
+    return {**asdict(reply), "kind": reply.kind.value, "at": reply.at.isoformat()}
+
+
+def reply_from_json(data: Mapping[str, Any]) -> Reply:
+    """The reply of :func:`reply_to_json`."""
+    attachment = data["attachment"]
+    return Reply(
+        text=data["text"],
+        lang=data["lang"],
+        kind=ReplyKind(data["kind"]),
+        buttons=tuple(Button(**button) for button in data["buttons"]),
+        citations=tuple(Citation(**citation) for citation in data["citations"]),
+        phones=tuple(PhoneLink(**phone) for phone in data["phones"]),
+        attachment=None if attachment is None else Attachment(**attachment),
+        author=data["author"],
+        id=data["id"],
+        at=datetime.fromisoformat(data["at"]),
+    )
+
+
+async def next_seq(conn: AsyncConnection, conversation: str, now: datetime, **also: Any) -> int:
+    """The next sequence number of a conversation; holds its row until the transaction ends."""
+    done = await conn.execute(
+        conversations.update()
+        .where(conversations.c.id == conversation)
+        .values(last_seq=conversations.c.last_seq + 1, updated_at=now, **also)
+    )
+    if done.rowcount == 0:
+        raise UnknownRecord("conversation", conversation)
+    found = await conn.execute(sa.select(conversations.c.last_seq).where(conversations.c.id == conversation))
+    return int(found.scalar_one())
+
+
+async def add_reply(
+    conn: AsyncConnection,
+    cipher: Cipher,
+    conversation: str,
+    channel: str,
+    reply: Reply,
+    *,
+    now: datetime,
+    turn_id: str | None = None,
+    staff_id: str | None = None,
+) -> bool:
+    """Store an outgoing message under ``reply.id``. False when that id is stored already (nothing changes)."""
+    found = await conn.execute(sa.select(messages.c.id).where(messages.c.id == reply.id))
+    if found.first() is not None:
+        return False
+    body = json.dumps(reply_to_json(reply), ensure_ascii=False)
+    await conn.execute(
+        messages.insert().values(
+            id=reply.id,
+            conversation_id=conversation,
+            seq=await next_seq(conn, conversation, now),
+            direction="out",
+            author=reply.author,
+            staff_id=staff_id,
+            kind=reply.kind.value,
+            body_enc=cipher.seal(body, record=reply.id, column=BODY),
+            lang=reply.lang,
+            channel=channel,
+            turn_id=turn_id,
+            created_at=now,
+        )
+    )
+    return True
+
+
+async def read_messages(
+    conn: AsyncConnection,
+    cipher: Cipher,
+    conversation: str,
+    *,
+    after_seq: int = 0,
+    limit: int | None = None,
+) -> list[StoredMessage]:
+    """Messages after a sequence number, oldest first (the newest ``limit`` of them)."""
+    query = (
+        sa.select(messages)
+        .where(messages.c.conversation_id == conversation, messages.c.seq > after_seq)
+        .order_by(messages.c.seq.desc())
+        .limit(limit)
+    )
+    rows = (await conn.execute(query)).all()
+    return [stored(row, cipher) for row in reversed(rows)]
+
+
+def stored(row: Any, cipher: Cipher) -> StoredMessage:
+    """A row, opened."""
+    body = json.loads(cipher.open(row.body_enc, record=row.id, column=BODY))
+    return StoredMessage(
+        id=row.id,
+        conversation=row.conversation_id,
+        seq=row.seq,
+        direction=row.direction,
+        author=row.author,
+        staff_id=row.staff_id,
+        kind=row.kind,
+        text=body["text"],
+        lang=row.lang,
+        channel=row.channel,
+        channel_message_id=row.channel_message_id,
+        turn_id=row.turn_id,
+        created_at=row.created_at,
+        processed_at=row.processed_at,
+        delivered_at=row.delivered_at,
+        reply=reply_from_json(body) if row.direction == "out" else None,
+    )
