@@ -23,7 +23,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bot.messages import new_id, now_utc
 from bot.records.database import Database, insert_new
 from bot.records.errors import BadValue, UnknownRecord
-from bot.records.messages import StoredMessage, read_messages
+from bot.records.messages import StoredMessage, check_lang, read_messages
 from bot.records.tables import conversations
 
 Clock = Callable[[], datetime]
@@ -69,7 +69,7 @@ class Conversations:
         self._clock = clock
 
     async def open(self, channel: str, address: str, lang: str | None = None) -> Conversation:
-        """The conversation of this address on this channel; made when it is new. ``lang`` counts only then."""
+        """The conversation of this address on this channel; made, with ``lang``, when it is new."""
         digest = self._digest(channel, address)
         async with self._database.read() as conn:
             row = await self._by_digest(conn, channel, digest)
@@ -82,6 +82,7 @@ class Conversations:
 
         Where the address already has a conversation, that one is returned, whatever its id.
         """
+        check_lang(lang)
         digest, now = self._digest(channel, address), self._clock()
         values = {
             "id": id_,
@@ -118,6 +119,7 @@ class Conversations:
 
     async def set_lang(self, id_: str, lang: str) -> None:
         """The language the patient chose or writes in, e.g. ``zh``."""
+        check_lang(lang)
         await self._update(id_, lang=lang)
 
     async def set_state(self, id_: str, state: State, *, owner: str | None = None) -> None:

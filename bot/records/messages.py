@@ -1,22 +1,15 @@
-"""Messages: what a patient wrote is stored before anything else happens, what was answered with it.
+"""Messages as values: how a patient's message, a reply and a decision look in the records.
 
-:class:`Inbox` is the durable edge of a turn: ``accept`` before acknowledging, ``complete`` once for all the
-replies, ``pending`` for what a crash left unanswered. It knows rows and transactions, nothing of dialogue.
-
-    inbox = Inbox(database, outbox)
-    accepted = await inbox.accept(incoming)            # Accepted(message_id, seq, repeat, processed)
-    await inbox.reply_now(accepted.message_id, reply)  # before the turn is over (an emergency text)
-    await inbox.complete(accepted.message_id, replies, push=True, decision=Decision(...))
-    await inbox.replies_of(accepted.message_id)        # list[StoredMessage], e.g. for a repeat
-    await inbox.pending()                              # list[Pending(message_id, incoming)] after a restart
+The row functions here run inside a caller's transaction; :class:`bot.records.inbox.Inbox` is what a turn
+uses. This module knows rows and JSON, nothing of turns.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -30,13 +23,10 @@ from bot.messages import (
     PhoneLink,
     Reply,
     ReplyKind,
-    new_id,
-    now_utc,
 )
 from bot.records.crypto import Cipher
-from bot.records.database import Database, insert_new
 from bot.records.errors import BadValue, UnknownRecord
-from bot.records.tables import CHANNEL_MESSAGE_ID_CHARS, conversations, decisions, messages
+from bot.records.tables import LANG_CHARS, conversations, messages
 
 BODY = "messages.body_enc"
 FINDINGS = "decisions.findings_enc"
@@ -130,6 +120,12 @@ def reply_from_json(data: Mapping[str, Any]) -> Reply:
     )
 
 
+def check_lang(lang: str | None) -> None:
+    """Refuse what is no language code, by name, before a database does it less clearly."""
+    if lang is not None and not (lang.isascii() and lang.isprintable() and 0 < len(lang) <= LANG_CHARS):
+        raise BadValue("lang", f"must be a language code of at most {LANG_CHARS} characters")
+
+
 async def next_seq(conn: AsyncConnection, conversation: str, now: datetime, **also: Any) -> int:
     """The next sequence number of a conversation; holds its row until the transaction ends."""
     done = await conn.execute(
@@ -154,7 +150,7 @@ async def add_reply(
     turn_id: str | None = None,
     staff_id: str | None = None,
 ) -> bool:
-    """Store an outgoing message under ``reply.id``. False when that id is stored already (nothing changes)."""
+    """Store an outgoing message under ``reply.id``. False, and no change, when that id is stored already."""
     found = await conn.execute(sa.select(messages.c.id).where(messages.c.id == reply.id))
     if found.first() is not None:
         return False

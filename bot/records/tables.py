@@ -30,6 +30,9 @@ ID_CHARS = 64
 CHANNEL_MESSAGE_ID_CHARS = 200
 """Longest message id accepted from a channel; the longest documented one (WhatsApp) stays below 130."""
 
+LANG_CHARS = 16
+"""Longest language tag stored, e.g. ``zh-Hant-HK``."""
+
 
 class UtcDateTime(sa.types.TypeDecorator):
     """An instant. Takes aware datetimes only, stores UTC, returns aware UTC on both databases."""
@@ -112,7 +115,7 @@ conversations = sa.Table(
     _sealed("address_enc"),
     _text("address_key", 64),
     _text("patient_id", ID_CHARS, nullable=True, index=True),
-    _text("lang", 16, nullable=True),
+    _text("lang", LANG_CHARS, nullable=True),
     _text("state", 10),
     _ref("owner_staff_id", "staff", nullable=True),
     _time("consent_at"),
@@ -136,7 +139,7 @@ messages = sa.Table(
     _ref("staff_id", "staff", nullable=True),
     _text("kind", 20),
     _sealed("body_enc"),
-    _text("lang", 16, nullable=True),
+    _text("lang", LANG_CHARS, nullable=True),
     _text("channel", 40),
     _text("channel_message_id", CHANNEL_MESSAGE_ID_CHARS, nullable=True),
     _text("turn_id", ID_CHARS, nullable=True, index=True),
