@@ -52,9 +52,12 @@ class Texts:
 
     def __call__(self, key: str, lang: str, **fields: object) -> str:
         """The sentence, filled. An unknown language reads English; an unknown key is a programming error."""
+        return self.template(key, lang).format(**fields)
+
+    def template(self, key: str, lang: str) -> str:
+        """The sentence as written, with its ``{fields}``."""
         sentences = self._by_lang.get(lang) or self._by_lang["en"]
         try:
-            template = sentences[key]
+            return sentences[key]
         except KeyError:
             raise TextError(f"no sentence {key!r} in {lang!r}") from None
-        return template.format(**fields)

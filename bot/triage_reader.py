@@ -1,0 +1,60 @@
+"""Reads one message for the turn: findings, the case so far, the level, and the language to answer in.
+
+Pure glue between ``nlu.findings`` and ``bot.triage``: no I/O, no model. It keeps nothing between calls.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from bot.triage.assess import Assessment
+
+MAX_LATIN_WORDS = 2
+"""A Chinese speaker's "ok" or "CT" does not change the language; three Latin words do."""
+_CJK = re.compile(r"[\u3400-\u9fff\uf900-\ufaff]")
+_LATIN_WORD = re.compile(r"[A-Za-z]{2,}")
+
+
+class Remembered(Protocol):
+    """What was kept of the conversation: the case as JSON, the concepts asked about, the question's words."""
+
+    @property
+    def case(self) -> Mapping[str, Any]: ...
+    @property
+    def screened(self) -> Sequence[str]: ...
+    @property
+    def question(self) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A message, read. ``findings`` and ``profile`` are JSON-ready; ``degraded`` names parts that were away."""
+
+    text: str
+    lang: str
+    supported: bool
+    assessment: Assessment
+    findings: tuple[Mapping[str, Any], ...] = ()
+    profile: Mapping[str, Any] = field(default_factory=dict)
+    case: Mapping[str, Any] = field(default_factory=dict)
+    degraded: tuple[str, ...] = ()
+
+
+def reply_language(text: str, chosen: str | None, languages: Sequence[str]) -> str:
+    """The language to answer in: the one written in, else the one chosen, else the clinic's first.
+
+    >>> reply_language("我头疼", "en", ("en", "zh"))
+    'zh'
+    >>> reply_language("ok", "zh", ("en", "zh"))
+    'zh'
+    """
+    if _CJK.search(text):
+        return "zh"
+    if chosen and len(_LATIN_WORD.findall(text)) <= MAX_LATIN_WORDS:
+        return chosen
+    if _LATIN_WORD.search(text):
+        return "en"
+    return chosen or languages[0]

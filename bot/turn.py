@@ -1,0 +1,493 @@
+"""One turn: what happens to a patient's message, top to bottom, in the order that the laws demand.
+
+    verify → repeat check → triage → durable escalation → staff control → dialogue → outbox
+
+The connector has verified the caller. This module knows no SQL, no Redis and no Rasa: it is handed ports, each
+with a time limit, and it goes on without any of them. What it never goes on without is triage, which is pure.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import datetime as dt
+import hashlib
+import logging
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol, TypeVar
+
+from bot.clinic import Clinic
+from bot.dialogue.types import Dialogue, DialogueTurn, DialogueUnavailable
+from bot.messages import Incoming, Reply, ReplyKind, ReplySink, now_utc
+from bot.stateless import StatelessReplies
+from bot.triage.level import Level
+from bot.triage_reader import Reading, TriageReader
+from bot.triage_reply import Recorded, Situation, TriageReplies
+
+log = logging.getLogger("careline.turn")
+
+EMERGENCY_ACCEPT_S = 0.1
+EMERGENCY_RECORD_S = 0.15
+"""Longest waits for a store before an emergency text goes out without it; law 3 allows 300 ms in all."""
+STORE_LIMIT_S = 3.0
+"""Longest wait for SQL in a turn that is not an emergency."""
+MEMORY_LIMIT_S = 0.25
+"""Longest wait for Redis; without the case the message alone is assessed, and the record says so."""
+DIALOGUE_LIMIT_S = 30.0
+"""Longest turn of the dialogue, a streamed answer included."""
+
+T = TypeVar("T")
+
+
+class StoreAway(Exception):
+    """SQL cannot be reached or did not answer in time."""
+
+
+class MemoryAway(Exception):
+    """Redis cannot be reached or did not answer in time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """What the turn needs to know of a conversation. ``state``: bot, waiting, staff, closed."""
+
+    id: str
+    lang: str
+    state: str = "bot"
+    introduced: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A message written down. ``processed`` with ``repeat``: its replies are stored and may be said again."""
+
+    message: str
+    seq: int
+    repeat: bool = False
+    processed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Escalation:
+    """What is recorded when a message is urgent or worse."""
+
+    incoming: Incoming
+    conversation: str
+    message: str | None
+    level: str
+    path: str | None
+    reading: Reading
+    at: dt.datetime
+
+
+class Store(Protocol):
+    """SQL. Every method raises :class:`StoreAway` when it cannot keep its promise."""
+
+    async def conversation(self, conversation: str) -> Conversation | None: ...
+    async def accept(self, incoming: Incoming) -> Accepted: ...
+    async def replies(self, message: str) -> Sequence[Reply]: ...
+    async def escalate(self, escalation: Escalation, reply: Reply | None) -> int | None:
+        """Decision, escalation, its alert, and the reply that tells of it: one transaction, once per message."""
+
+    async def decide(self, message: str, reading: Reading) -> None: ...
+    async def complete(
+        self, message: str, conversation: str, replies: Sequence[Reply], lang: str
+    ) -> Sequence[int]: ...
+    async def relay(self, message: str, conversation: str) -> None: ...
+    async def ask_for_person(self, conversation: str, message: str, reason: str) -> None: ...
+    async def pending(self) -> Sequence[Incoming]: ...
+
+
+class Spool(Protocol):
+    """The local append-only file that holds escalations while SQL is away."""
+
+    async def append(self, escalation: Escalation) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What Redis keeps of a conversation between turns: the case and what was asked last."""
+
+    case: Mapping[str, Any] = field(default_factory=dict)
+    screened: tuple[str, ...] = ()
+    question: str = ""
+
+
+class Memories(Protocol):
+    """Redis. Raises :class:`MemoryAway`."""
+
+    async def load(self, conversation: str) -> Memory: ...
+    async def save(self, conversation: str, memory: Memory) -> None: ...
+
+
+class Locks(Protocol):
+    """One turn of a conversation at a time; the next waiter is woken, in order of arrival."""
+
+    def hold(self, conversation: str) -> contextlib.AbstractAsyncContextManager[None]: ...
+
+
+class Live(Protocol):
+    """Tells open consoles and widgets that something happened; losing an event loses nothing durable."""
+
+    async def publish(self, channel: str, event: dict[str, Any]) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class TurnResult:
+    """What a turn did, for callers that want to know: the level, what was said, whether it was a repeat."""
+
+    level: Level
+    replies: tuple[Reply, ...]
+    repeat: bool = False
+    recorded: Recorded | None = None
+
+
+class Turn:
+    """The turn of one clinic. Built once by the composition root; :meth:`run` is called per message."""
+
+    def __init__(
+        self,
+        *,
+        reader: TriageReader,
+        store: Store,
+        spool: Spool,
+        memories: Memories,
+        locks: Locks,
+        dialogue: Dialogue,
+        stateless: StatelessReplies,
+        replies: TriageReplies,
+        live: Live,
+        clinic: Clinic,
+        push_channels: Iterable[str] = (),
+        clock: Callable[[], dt.datetime] = now_utc,
+    ) -> None:
+        self._reader, self._store, self._spool = reader, store, spool
+        self._memories, self._locks, self._dialogue = memories, locks, dialogue
+        self._stateless, self._replies, self._live = stateless, replies, live
+        self._clinic, self._clock = clinic, clock
+        self._push = frozenset(push_channels)
+        self._order: dict[str, asyncio.Lock] = {}
+
+    async def run(self, incoming: Incoming, sink: ReplySink) -> TurnResult:
+        """Take one message through the whole turn, saying replies to ``sink`` as they come.
+
+        A repeat of a message that was answered says the stored replies again, under the same ids. Triage and
+        the emergency answer do not wait for the turn before; everything after them does.
+        """
+        alone = self._reader.read(
+            incoming, Memory(), at=self._clock()
+        )  # law 1: pure, before anything can fail
+        hurry = alone.assessment.level is Level.EMERGENCY
+        said = Recorder(incoming, sink, hold=incoming.channel in self._push)
+        async with self._in_order(incoming.conversation):
+            accepted, memory = await asyncio.gather(
+                self._accept(incoming, EMERGENCY_ACCEPT_S if hurry else STORE_LIMIT_S),
+                self._remember(incoming, EMERGENCY_ACCEPT_S if hurry else MEMORY_LIMIT_S),
+            )
+            if accepted is not None and accepted.repeat and accepted.processed:
+                return await self._say_again(accepted, alone, sink)
+            reading = self._read(incoming, memory)
+            recorded = await self._escalate(incoming, reading, accepted, said)
+            await self._keep(incoming, replace(memory, case=reading.case) if memory else None)
+        async with self._locks.hold(incoming.conversation):
+            if accepted is not None and accepted.repeat:  # another run may have finished it while we waited
+                again = await self._accept(incoming, STORE_LIMIT_S)
+                if again is not None and again.processed:
+                    return await self._say_again(again, alone, sink)
+            return await self._rest(incoming, reading, accepted, said, recorded)
+
+    async def emergency_only(self, incoming: Incoming, sink: ReplySink) -> bool:
+        """For callers that must refuse a message (rate limit): answer it all the same if it is an emergency."""
+        if self._reader.read(incoming, Memory(), at=self._clock()).assessment.level is not Level.EMERGENCY:
+            return False
+        await self.run(incoming, sink)
+        return True
+
+    async def resume(self, sink_for: Callable[[Incoming], ReplySink]) -> int:
+        """Finish the turns that a crash cut off: every message accepted and not answered. Returns how many."""
+        unfinished = await self._store.pending()
+        for incoming in unfinished:
+            await self.run(incoming, sink_for(incoming))
+        return len(unfinished)
+
+    @contextlib.asynccontextmanager
+    async def _in_order(self, conversation: str) -> AsyncIterator[None]:
+        """Triage of one conversation, message by message; short, and never behind a dialogue."""
+        lock = self._order.setdefault(conversation, asyncio.Lock())
+        try:
+            async with lock:
+                yield
+        finally:
+            if not lock.locked() and self._order.get(conversation) is lock:
+                del self._order[conversation]
+
+    # -- the steps, in order ------------------------------------------------------------------------------
+
+    async def _accept(self, incoming: Incoming, limit: float) -> Accepted | None:
+        try:
+            return await within(limit, self._store.accept(incoming), StoreAway)
+        except StoreAway:
+            log.warning("store away at accept channel=%s", incoming.channel)
+            return None
+
+    async def _say_again(self, accepted: Accepted, alone: Reading, sink: ReplySink) -> TurnResult:
+        stored = tuple(await self._store.replies(accepted.message))
+        for reply in stored:
+            await sink.reply(reply)
+        return TurnResult(alone.assessment.level, stored, repeat=True)
+
+    async def _remember(self, incoming: Incoming, limit: float) -> Memory | None:
+        try:
+            return await within(limit, self._memories.load(incoming.conversation), MemoryAway)
+        except MemoryAway:
+            log.warning("memory away; the message alone is assessed")
+            return None
+
+    def _read(self, incoming: Incoming, memory: Memory | None) -> Reading:
+        """Triage over the whole case; over this message alone when Redis is away, and marked so."""
+        if memory is None:
+            return self._reader.read(incoming, Memory(), at=self._clock(), degraded=("redis",))
+        return self._reader.read(incoming, memory, at=self._clock())
+
+    async def _keep(self, incoming: Incoming, memory: Memory | None) -> None:
+        if memory is None:
+            return
+        with contextlib.suppress(MemoryAway):
+            await within(MEMORY_LIMIT_S, self._memories.save(incoming.conversation, memory), MemoryAway)
+
+    async def _escalate(
+        self, incoming: Incoming, reading: Reading, accepted: Accepted | None, said: Recorder
+    ) -> Recorded | None:
+        """Write, then say (law 2). Returns None when the level asks for no escalation."""
+        level = reading.assessment.level
+        if level < Level.URGENT or not reading.assessment.fresh:
+            return None
+        escalation = Escalation(
+            incoming=incoming,
+            conversation=incoming.conversation,
+            message=accepted.message if accepted else None,
+            level=level.code,
+            path=reading.assessment.path,
+            reading=reading,
+            at=self._clock(),
+        )
+        first = accepted is None or accepted.seq == 1
+        if accepted is not None and await self._record(
+            escalation, self._tell(reading, Recorded.YES, first), said
+        ):
+            return Recorded.YES
+        recorded = await self._put_in_spool(escalation)
+        await said.reply(self._tell(reading, recorded, first))
+        await said.flush()  # nothing durable will carry it to the patient
+        return recorded
+
+    def _tell(self, reading: Reading, recorded: Recorded, first: bool) -> Reply:
+        """The fixed reply; where it is the first of the conversation, the notice of law 10 goes with it."""
+        reply = self._replies.compose(reading.assessment, Situation(reading.lang, recorded, self._clock()))
+        if first and reply.kind is not ReplyKind.DISCREET:
+            return replace(reply, text=f"{reply.text}\n\n{self._replies.ai_notice(reading.lang)}")
+        return reply
+
+    async def _record(self, escalation: Escalation, reply: Reply, said: Recorder) -> bool:
+        """One transaction for the escalation and the reply that tells of it; said only once it is committed."""
+        limit = EMERGENCY_RECORD_S if escalation.level == Level.EMERGENCY.code else STORE_LIMIT_S
+        reply = said.numbered(reply)
+        try:
+            await within(limit, self._store.escalate(escalation, reply), StoreAway)
+        except StoreAway:
+            log.error("store away at escalation level=%s; spooling", escalation.level)
+            return False
+        await said.stored(reply)
+        await self._live.publish("console", {"type": "escalation", "conversation": escalation.conversation})
+        return True
+
+    async def _put_in_spool(self, escalation: Escalation) -> Recorded:
+        try:
+            await self._spool.append(escalation)
+        except OSError as error:
+            log.critical("escalation could be written nowhere: %s", error.__class__.__name__)
+            return Recorded.NO
+        return Recorded.SPOOLED
+
+    async def _rest(
+        self,
+        incoming: Incoming,
+        reading: Reading,
+        accepted: Accepted | None,
+        said: Recorder,
+        recorded: Recorded | None,
+    ) -> TurnResult:
+        """Everything after the emergency has been answered."""
+        level = reading.assessment.level
+        conversation = await self._conversation(incoming, accepted)
+        if accepted is None or conversation is None:
+            if recorded is None:
+                await said.reply(self._stateless.not_recorded(reading.lang))
+            await said.flush()
+            return TurnResult(level, said.replies, recorded=recorded)
+        if conversation.state == "staff":  # law 5: one voice
+            await self._relay(incoming, accepted)
+        elif not reading.supported and not said.replies:
+            await said.reply(self._stateless.unsupported(reading.lang))
+        else:
+            await self._talk(incoming, reading, said)
+        await self._finish(incoming, reading, accepted, said)
+        return TurnResult(level, said.replies, recorded=recorded)
+
+    async def _conversation(self, incoming: Incoming, accepted: Accepted | None) -> Conversation | None:
+        if accepted is None:
+            return None
+        try:
+            return await within(STORE_LIMIT_S, self._store.conversation(incoming.conversation), StoreAway)
+        except StoreAway:
+            return None
+
+    async def _relay(self, incoming: Incoming, accepted: Accepted) -> None:
+        with contextlib.suppress(StoreAway):
+            await self._store.relay(accepted.message, incoming.conversation)
+
+    async def _talk(self, incoming: Incoming, reading: Reading, said: Recorder) -> None:
+        turn = DialogueTurn(
+            conversation=incoming.conversation,
+            message_id=incoming.message_id,
+            text=reading.text,
+            lang=reading.lang,
+            assessment=reading.assessment.to_json(),
+            findings=reading.findings,
+            profile=reading.profile,
+            case=reading.case,
+            already_said=frozenset(reply.kind.value for reply in said.replies),
+            degraded=frozenset(reading.degraded),
+            channel=incoming.channel,
+            at=self._clock(),
+        )
+        if "redis" in reading.degraded:
+            for reply in await self._stateless.answer(turn):
+                await said.reply(reply)
+            return
+        try:
+            await asyncio.wait_for(self._dialogue.handle(turn, said), DIALOGUE_LIMIT_S)
+        except (DialogueUnavailable, TimeoutError):
+            log.error("dialogue unavailable; the message goes to staff")
+            await self._without_dialogue(incoming, reading, said)
+
+    async def _without_dialogue(self, incoming: Incoming, reading: Reading, said: Recorder) -> None:
+        if any(reply.kind is ReplyKind.EMERGENCY for reply in said.replies):
+            return
+        saved = True
+        try:
+            await self._store.ask_for_person(
+                incoming.conversation, incoming.message_id, "assistant_unavailable"
+            )
+        except StoreAway:
+            saved = False
+        await said.reply(self._stateless.menu(reading.lang, saved=saved))
+
+    async def _finish(self, incoming: Incoming, reading: Reading, accepted: Accepted, said: Recorder) -> None:
+        """Replies into the outbox with the message marked done, in one transaction; then the memory."""
+        unsaid = said.unstored
+        try:
+            if not said.recorded:
+                await within(STORE_LIMIT_S, self._store.decide(accepted.message, reading), StoreAway)
+            done = self._store.complete(accepted.message, incoming.conversation, unsaid, reading.lang)
+            seqs = await within(STORE_LIMIT_S, done, StoreAway)
+        except StoreAway:
+            log.error("store away at completion; the replies are said without a record")
+            await said.flush()
+            return
+        for seq, reply in zip(seqs, unsaid, strict=True):
+            event = {"type": "reply", "seq": seq, "reply_id": reply.id}
+            await self._live.publish(incoming.conversation, event)
+        await self._live.publish("console", {"type": "message", "conversation": incoming.conversation})
+        if "redis" not in reading.degraded:
+            screened = await self._dialogue.screened(incoming.conversation)
+            question = said.replies[-1].text if said.replies else ""
+            await self._keep(incoming, Memory(reading.case, screened, question))
+
+
+_running: set[asyncio.Task[Any]] = set()
+
+
+async def within(limit: float, work: Coroutine[Any, Any, T], away: type[Exception]) -> T:
+    """Wait for ``work`` no longer than ``limit`` seconds. Too late counts as ``away``, but the work goes on:
+    what it was writing is still written, and a second writing of the same thing is idempotent."""
+    task = asyncio.ensure_future(work)
+    _running.add(task)
+    task.add_done_callback(_forget)
+    done, _ = await asyncio.wait({task}, timeout=limit)
+    if not done:
+        raise away(f"no answer within {limit} s")
+    return task.result()
+
+
+def _forget(task: asyncio.Task[Any]) -> None:
+    _running.discard(task)
+    if not task.cancelled() and task.exception() is not None:
+        log.debug("late work ended with %s", task.exception().__class__.__name__)
+
+
+class Recorder:
+    """Keeps what a turn says, in order, under ids that a second run of the same turn gives again.
+
+    With ``hold`` nothing passes to the channel before it is stored: the outbox delivers it (push channels).
+    """
+
+    def __init__(self, incoming: Incoming, sink: ReplySink, *, hold: bool) -> None:
+        self._seed = f"{incoming.channel}:{incoming.conversation}:{incoming.message_id}"
+        self._sink, self._hold = sink, hold
+        self._replies: list[Reply] = []
+        self._stored: set[str] = set()
+        self._flushed = 0
+        self._partials: dict[str, str] = {}
+
+    @property
+    def replies(self) -> tuple[Reply, ...]:
+        """Everything said so far."""
+        return tuple(self._replies)
+
+    @property
+    def unstored(self) -> tuple[Reply, ...]:
+        """What has been said and is not yet in the record."""
+        return tuple(reply for reply in self._replies if reply.id not in self._stored)
+
+    @property
+    def recorded(self) -> bool:
+        """Whether an escalation of this turn, with its decision, is already committed."""
+        return bool(self._stored)
+
+    def numbered(self, reply: Reply) -> Reply:
+        """The reply under the id that it will be said with."""
+        return replace(reply, id=self._next_id())
+
+    async def stored(self, reply: Reply) -> None:
+        """Say a reply that is already committed; on a push channel the outbox is saying it."""
+        self._replies.append(reply)
+        self._stored.add(reply.id)
+        if self._hold:
+            self._flushed = len(self._replies)
+        else:
+            await self.flush()
+
+    async def reply(self, reply: Reply) -> None:
+        """Take one reply; hand it on at once unless it is held for the outbox."""
+        own = self._partials.pop(reply.id, None) or self._next_id()
+        self._replies.append(replace(reply, id=own))
+        if not self._hold:
+            await self.flush()
+
+    async def partial(self, reply_id: str, text: str, lang: str) -> None:
+        """Hand on a growing answer under the id that its end will have."""
+        own = self._partials.setdefault(reply_id, self._next_id())
+        if not self._hold:
+            await self._sink.partial(own, text, lang)
+
+    async def flush(self) -> None:
+        """Say to the channel what it has not been told yet."""
+        waiting, self._flushed = self._replies[self._flushed :], len(self._replies)
+        for reply in waiting:
+            await self._sink.reply(reply)
+
+    def _next_id(self) -> str:
+        number = len(self._replies) + len(self._partials)
+        return "r_" + hashlib.sha256(f"{self._seed}:{number}".encode()).hexdigest()[:40]
