@@ -1,0 +1,28 @@
+// The last line: if the server does not answer, the widget itself recognises a likely emergency and shows the numbers.
+// It rather alarms once too often: no negation, no time, no subject. The server's rules decide whenever they can.
+
+const APOSTROPHES = /[\u2018\u2019\u02bc\uff07`´]/g;
+
+/** Lower case, full width to half width, one kind of apostrophe, no doubled blanks. */
+function normalised(text) {
+  return text.normalize("NFKC").toLowerCase().replace(APOSTROPHES, "'").replace(/[\u200b-\u200d\ufeff]/g, "")
+    .replace(/\s+/g, " ");
+}
+
+const escaped = (text) => text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
+
+/** One expression for all languages; Latin words at word edges, Chinese anywhere; an apostrophe may be missing. */
+function alarmExpression(words) {
+  const forms = Object.values(words).flat().map((word) => {
+    const body = escaped(normalised(word)).replace(/'/g, "'?");
+    return /^[a-z]/.test(body) ? `(?<![a-z])${body}(?![a-z])` : body;
+  });
+  return new RegExp(forms.join("|"), "u");
+}
+
+const ALARM = alarmExpression(CONFIG.alarm);
+
+const looksLikeEmergency = (text) => ALARM.test(normalised(text.slice(0, MAX_TEXT_CHARS)));
+
+/** A tel: address made of digits and + only, whatever was in the number. */
+const telephone = (number) => "tel:" + String(number).replace(/[^0-9+]/g, "");
