@@ -229,7 +229,7 @@ def upgrade() -> None:
         ),
         sa.ForeignKeyConstraint(["message_id"], ["messages.id"], name=op.f("fk_escalations_message_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_escalations")),
-        sa.UniqueConstraint("message_id", name=op.f("uq_escalations_message_id")),
+        sa.UniqueConstraint("message_id", "kind", name=op.f("uq_escalations_message_id_kind")),
     )
     op.create_index(op.f("ix_escalations_conversation_id"), "escalations", ["conversation_id"], unique=False)
     op.create_index(
@@ -252,6 +252,7 @@ def upgrade() -> None:
         "escalation_events",
         sa.Column("id", sa.String(length=64), nullable=False),
         sa.Column("escalation_id", sa.String(length=64), nullable=False),
+        sa.Column("seq", sa.Integer(), nullable=False),
         sa.Column("message_id", sa.String(length=64), nullable=True),
         sa.Column("kind", sa.String(length=20), nullable=False),
         sa.Column("level", sa.String(length=12), nullable=True),
@@ -265,10 +266,8 @@ def upgrade() -> None:
             ["message_id"], ["messages.id"], name=op.f("fk_escalation_events_message_id")
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_escalation_events")),
-        sa.UniqueConstraint("message_id", name=op.f("uq_escalation_events_message_id")),
-    )
-    op.create_index(
-        op.f("ix_escalation_events_escalation_id"), "escalation_events", ["escalation_id"], unique=False
+        sa.UniqueConstraint("escalation_id", "seq", name=op.f("uq_escalation_events_escalation_id_seq")),
+        sa.UniqueConstraint("message_id", "kind", name=op.f("uq_escalation_events_message_id_kind")),
     )
 
 
