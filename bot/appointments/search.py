@@ -20,12 +20,19 @@ Taken = Collection[tuple[str, int]]
 
 
 def free_slots(
-    clinic: Clinic, department: str, days: Iterable[dt.date], taken: Taken, now: dt.datetime
+    clinic: Clinic,
+    department: str,
+    days: Iterable[dt.date],
+    taken: Taken,
+    now: dt.datetime,
+    clinician: str | None = None,
 ) -> list[Slot]:
     """Every free visit on these local days, earliest first; one per instant (the first clinician who is free)."""
     out: dict[dt.datetime, Slot] = {}
     for day in days:
         for slot in sorted(slots_on(clinic, department, day)):
+            if clinician is not None and slot.clinician != clinician:
+                continue
             if slot.start < now + LEAD or any((slot.clinician, c) in taken for c in slot.cells):
                 continue
             out.setdefault(slot.start, slot)

@@ -14,8 +14,8 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import secrets
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
@@ -45,6 +45,7 @@ TRIES = 3
 """A deadlock or lock wait that PostgreSQL breaks is tried again; each try is a whole transaction."""
 
 Clock = Callable[[], dt.datetime]
+T = TypeVar("T")
 
 
 class Calendar:
@@ -68,9 +69,19 @@ class Calendar:
     # ---- looking ----------------------------------------------------------------------------------------
 
     async def search(
-        self, wish: Wish | None, department: str, limit: int = 3, level: str | None = None
+        self,
+        wish: Wish | None,
+        department: str,
+        limit: int = 3,
+        level: str | None = None,
+        *,
+        clinician: str | None = None,
+        without: Collection[Slot] = (),
     ) -> Offers:
-        """Up to ``limit`` free visits. ``level`` ``urgent`` sees today only; ``emergency`` sees nothing."""
+        """Up to ``limit`` free visits. ``level`` ``urgent`` sees today only; ``emergency`` sees nothing.
+
+        ``clinician`` narrows to one person; ``without`` leaves out visits that were offered before.
+        """
         now = self._clock()
         if level == "emergency":
             return Offers((), matched=False)
@@ -82,16 +93,25 @@ class Calendar:
             first = max(today, min(w.day for w in wish.windows))
             last = min(last, max(w.day for w in wish.windows))
         found: list[Slot] = []
-        async for slots in self._free(department, first, last, now):
-            found += [s for s in slots if not wish.windows or suits(s, wish, self.clinic)]
+        async for slots in self._free(department, first, last, now, clinician):
+            found += [
+                s for s in slots if s not in without and (not wish.windows or suits(s, wish, self.clinic))
+            ]
             if len(found) >= limit * 8 or (wish.earliest and len(found) >= limit):
                 break
         if found:
             return Offers(choose(found, limit, earliest=wish.earliest), matched=True)
-        return Offers(await self._nearest(department, wish, limit, level, now), matched=False)
+        near = await self._nearest(department, wish, limit, level, now, clinician)
+        return Offers(tuple(s for s in near if s not in without), matched=False)
 
     async def _nearest(
-        self, department: str, wish: Wish, limit: int, level: str | None, now: dt.datetime
+        self,
+        department: str,
+        wish: Wish,
+        limit: int,
+        level: str | None,
+        now: dt.datetime,
+        clinician: str | None,
     ) -> tuple[Slot, ...]:
         today = local_minute(now, self.clinic.zone)[0]
         if level == "urgent":
@@ -99,22 +119,28 @@ class Calendar:
         around = dt.timedelta(days=7)
         middle = min((w.day for w in wish.windows), default=today)
         found: list[Slot] = []
-        async for slots in self._free(department, max(today, middle - around), middle + around, now):
+        async for slots in self._free(
+            department, max(today, middle - around), middle + around, now, clinician
+        ):
             found += slots
         if not found:
-            async for slots in self._free(department, today, today + dt.timedelta(days=BOOKING_DAYS), now):
+            async for slots in self._free(
+                department, today, today + dt.timedelta(days=BOOKING_DAYS), now, clinician
+            ):
                 found += slots
                 if len(found) >= limit:
                     break
         return nearest(found, wish, limit, self.clinic)
 
-    async def _free(self, department: str, first: dt.date, last: dt.date, now: dt.datetime) -> Any:
+    async def _free(
+        self, department: str, first: dt.date, last: dt.date, now: dt.datetime, clinician: str | None
+    ) -> AsyncIterator[list[Slot]]:
         day = first
         while day <= last:
             until = min(last, day + dt.timedelta(days=SEARCH_CHUNK_DAYS - 1))
             days = [day + dt.timedelta(days=n) for n in range((until - day).days + 1)]
             taken = await self._taken(days[0], days[-1], now)
-            yield free_slots(self.clinic, department, days, taken, now)
+            yield free_slots(self.clinic, department, days, taken, now, clinician)
             day = until + dt.timedelta(days=1)
 
     async def _taken(self, first: dt.date, last: dt.date, now: dt.datetime) -> set[tuple[str, int]]:
@@ -309,14 +335,16 @@ class Calendar:
 
     # ---- inside a transaction ---------------------------------------------------------------------------
 
-    async def _write(self, work: Callable[[AsyncConnection, dt.datetime], Any]) -> Any:
-        for attempt in range(1, TRIES + 1):
+    async def _write(self, work: Callable[[AsyncConnection, dt.datetime], Awaitable[T]]) -> T:
+        attempt = 1
+        while True:
             try:
                 async with self._database.begin() as conn:
                     return await work(conn, self._clock())
             except RecordsUnavailable:
                 if attempt == TRIES or self._database.sqlite:
                     raise
+            attempt += 1
 
     def _check(self, slot: Slot) -> None:
         if slot.start < self._clock() + LEAD / 3 or not is_offered(self.clinic, slot):
@@ -421,8 +449,3 @@ class Calendar:
 
 def _digest(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
-
-
-def starts(appointments: Iterable[Appointment]) -> tuple[dt.datetime, ...]:
-    """Start instants, in order."""
-    return tuple(sorted(a.starts_at for a in appointments))

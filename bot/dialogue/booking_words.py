@@ -1,0 +1,219 @@
+"""Small understanding that booking needs: yes and no, "the second one", a name, and times put into words.
+
+Sentences for patients live in the texts; here are only the words patients use and how times are written.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+import unicodedata
+from collections.abc import Sequence
+from zoneinfo import ZoneInfo
+
+MAX_NAME = 80
+_YES = re.compile(
+    r"(?:yes|yeah|yep|yup|ya|sure|ok|okay|o\.?k\.?|please do|go ahead|correct|right|that'?s right|that is right|confirm|"
+    r"confirmed|do it|book it|fine|perfect|great|sounds good|that works|works for me|i agree|good|absolutely|of course|"
+    r"definitely|please|y|move it|cancel it|all good|exactly|is right)"
+)
+_YES_ZH = re.compile(
+    r"(?:是的?|好的?|好啊|好吧|可以的?|行|行吧|对的?|没错|没问题|嗯+|确定|确认|约吧|就这样约?|就这个|要的?|要|改吧|取消吧|确定取消|当然|中|成|同意)"
+)
+_NO = re.compile(
+    r"(?:no|nope|nah|not really|don'?t|wrong|incorrect|that'?s wrong|no thanks|no thank you|n|keep it)"
+)
+_NO_ZH = re.compile(r"(?:不|不是|不对|不要|不用|不行|不好|不可以|错了|没有|别|不取消|算了)")
+_STOP = re.compile(
+    r"\b(?:stop|never ?mind|forget it|cancel (?:the )?booking|don'?t book|quit|leave it|not (?:any ?more|now)|no longer)\b"
+)
+_STOP_ZH = re.compile(r"(?:不约了|算了|不预约了|不想约了|先不约|取消吧|停止|不用约了|退出)")
+_BACK = re.compile(
+    r"^(?:go )?back$|^(?:previous|go back(?: please)?|one step back|undo)$|^(?:返回|上一步|回到上一步|退回)$"
+)
+_OTHER = re.compile(
+    r"none of (?:these|those|them)|other times?|another time|different time|something else|anything else|any others?|"
+    r"more (?:times|options)|what else|(?:neither|none)\b|don'?t (?:work|suit)|"
+    r"都不(?:行|合适|方便|可以)|换(?:个|一个|别的)?(?:时间|时段|日期)?|还有(?:别的|其他)|别的时间|其他时间|其它时间|有没有别的"
+)
+_ORDINALS = {
+    1: r"first|1st|number one|no\.? ?1|#?1|one|第一|一|第1|1",
+    2: r"second|2nd|number two|no\.? ?2|#?2|two|第二|二|第2|2",
+    3: r"third|3rd|number three|no\.? ?3|#?3|three|第三|三|第3|3",
+    4: r"fourth|4th|number four|no\.? ?4|#?4|four|第四|四|第4|4",
+    5: r"fifth|5th|number five|no\.? ?5|#?5|five|第五|五|第5|5",
+}
+_ORDINAL = {
+    n: re.compile(
+        rf"(?:(?:i(?:'?ll| will|'?d like)? (?:take|have|like|want)? ?|can i (?:have|take) |let'?s (?:do|take|go for) )?"
+        rf"(?:the |option |number )?(?:{words})(?: one| option| slot| time|\.)?(?: please| then)?|"
+        rf"(?:我?(?:要|选|约)?)?(?:{words})(?:个|项|号|那个|这个)?(?:吧|时间|的|就行|可以)?)"
+    )
+    for n, words in _ORDINALS.items()
+}
+_LAST = re.compile(
+    r"(?:the )?(?:last|latest)(?: one| option| slot)?(?: please)?|最后(?:一个|那个|的)?(?:吧)?"
+)
+_MIDDLE = re.compile(r"(?:the )?middle(?: one)?(?: please)?|中间(?:那个|的)?")
+_LATER = re.compile(r"(?:anything |something |a bit |any )?later(?: please)?|(?:晚|迟)(?:一点|点)(?:的|吧)?")
+_EARLIER = re.compile(
+    r"(?:anything |something |a bit |any )?(?:earlier|sooner)(?: please)?|早(?:一点|点)(?:的|吧)?"
+)
+_NAME_LEAD = re.compile(
+    r"^(?:(?:hi|hello|yes|ok|sure)[,. ]+)?(?:my (?:full )?name(?:'s| is)|name(?: is|:)|it'?s|it is|i'?m|i am|this is|call me|"
+    r"that(?:'s| is)|for|the name is|under)\s+",
+    re.I,
+)
+_NAME_LEAD_ZH = re.compile(
+    r"^(?:我的?(?:名字|姓名)?(?:叫做|叫|是)|姓名[:：是]?|名字[:：是]?|叫|患者(?:姓名)?(?:叫|是)?|我叫)"
+)
+_NOT_NAME = re.compile(
+    r"\b(?:what|when|where|why|who|how|which|can|could|do|does|is|are|i|my|me|you|your|the|have|has|had|pain|hurt|hurts|"
+    r"please|want|need|book|cancel|time|appointment|yes|no|ok|okay|not|sure|thanks|thank|hello|hi|it|dont|don't|know|tomorrow|"
+    r"today|monday|tuesday|wednesday|thursday|friday|saturday|help|person|human|stop|back|and|why)\b",
+    re.I,
+)
+_NOT_NAME_ZH = re.compile(
+    r"[吗呢么啊吧的了疼痛病约号谁哪几]|什么|怎么|为啥|可以|不要|没有|你|医生|谢谢|好的|是的|人工|今天|明天|上午|下午|星期|周[一二三四五六日]"
+)
+
+WEEKDAYS_EN = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+MONTHS_EN = (
+    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
+    "December",
+)  # fmt: skip
+
+
+def plain(text: str) -> str:
+    """Lower case, one kind of quote, no closing punctuation: what the patterns are matched against."""
+    folded = unicodedata.normalize("NFKC", text).lower().replace("’", "'")
+    return re.sub(r"\s+", " ", folded).strip(" \t\n.,!?;:。，！？；：~")
+
+
+def said_yes(text: str, intent: str | None = None) -> bool:
+    """ "yes please", "go ahead", 可以, 就这样约."""
+    words = plain(text)
+    parts = [p for p in re.split(r"[,，。.! ！]+| and ", words) if p]
+    both = re.compile(
+        rf"(?:{_YES.pattern}|{_YES_ZH.pattern})(?: (?:please|thanks|thank you|book it|it|do|then))*"
+    )
+    if both.fullmatch(words) or (parts and all(both.fullmatch(p) or p in ("thanks", "谢谢") for p in parts)):
+        return True
+    return intent == "affirm" and not said_no(text)
+
+
+def said_no(text: str, intent: str | None = None) -> bool:
+    """ "no", "no thanks", 不对, 不要."""
+    words = plain(text)
+    head = re.split(r"[,，。.! ]", words)[0]
+    if re.fullmatch(rf"{_NO.pattern}|{_NO_ZH.pattern}", words) or head in (
+        "no",
+        "nope",
+        "不",
+        "不是",
+        "不对",
+    ):
+        return True
+    return intent == "deny"
+
+
+def said_stop(text: str, intent: str | None = None) -> bool:
+    """ "never mind", "don't book", 不约了, 算了."""
+    words = plain(text)
+    return intent == "stop" or bool(_STOP.search(words) or _STOP_ZH.search(words))
+
+
+def said_back(text: str, intent: str | None = None) -> bool:
+    """ "go back", 上一步."""
+    return intent == "go_back" or bool(_BACK.match(plain(text)))
+
+
+def said_other(text: str) -> bool:
+    """ "none of these", "other times", 换个时间."""
+    return bool(_OTHER.search(plain(text)))
+
+
+def said_later(text: str) -> int:
+    """1 for "later", -1 for "earlier", 0 for neither."""
+    words = plain(text)
+    return 1 if _LATER.fullmatch(words) else -1 if _EARLIER.fullmatch(words) else 0
+
+
+def ordinal(text: str, count: int) -> int | None:
+    """ "the second one", "2", 第二个, "the last one" → index from 0, or None."""
+    words = plain(text)
+    if _LAST.fullmatch(words) and count:
+        return count - 1
+    if _MIDDLE.fullmatch(words) and count == 3:
+        return 1
+    for number, pattern in _ORDINAL.items():
+        if number <= count and pattern.fullmatch(words):
+            return number - 1
+    return None
+
+
+def read_name(text: str) -> str | None:
+    """A person's name, or None where the text is something else ("what does it cost?", "my leg hurts")."""
+    raw = unicodedata.normalize("NFC", text).strip().strip(".。!！,，")
+    chinese = any("一" <= c <= "鿿" for c in raw)
+    name = (_NAME_LEAD_ZH if chinese else _NAME_LEAD).sub("", raw).strip()
+    if not name or len(name) > MAX_NAME or re.search(r"[\d?？@#/\\<>{}\[\]_=+]|[\n\t]", name):
+        return None
+    if chinese:
+        good = 2 <= len(name) <= 12 and not _NOT_NAME_ZH.search(name) and not re.search(r"[，,。]", name)
+        return name if good else None
+    words = name.split()
+    if not 1 <= len(words) <= 5 or _NOT_NAME.search(name):
+        return None
+    return name if all(re.fullmatch(r"[^\W\d_][\w'’.\-]*", w) for w in words) and len(name) > 1 else None
+
+
+# ---- times in words -------------------------------------------------------------------------------------
+
+
+def day_words(day: dt.date, lang: str) -> str:
+    """ "Tuesday 24 November"; 11月24日（周二）."""
+    if lang == "zh":
+        return f"{day.month}月{day.day}日（周{'一二三四五六日'[day.weekday()]}）"
+    return f"{WEEKDAYS_EN[day.weekday()]} {day.day} {MONTHS_EN[day.month - 1]}"
+
+
+def clock_words(hour: int, minute: int, lang: str) -> str:
+    """ "9:30am", "midday", "2pm"; 上午9:30, 下午2:00."""
+    if lang == "zh":
+        part = "上午" if hour < 12 else "中午" if hour == 12 else "下午" if hour < 18 else "晚上"
+        return f"{part}{hour if hour <= 12 else hour - 12}:{minute:02d}"
+    if (hour, minute) == (12, 0):
+        return "midday"
+    shown = f"{hour % 12 or 12}" + (f":{minute:02d}" if minute else "")
+    return shown + ("am" if hour < 12 else "pm")
+
+
+def time_words(at: dt.datetime, lang: str, zone: ZoneInfo) -> str:
+    """An instant in the clinic's zone: "Tuesday 24 November at 9:30am"; 11月24日（周二）上午9:30."""
+    local = at.astimezone(zone)
+    joint = "" if lang == "zh" else " at "
+    return day_words(local.date(), lang) + joint + clock_words(local.hour, local.minute, lang)
+
+
+def fold_name(text: str) -> str:
+    """For comparing names: lower case without spaces and dots."""
+    return re.sub(r"[\s.·]", "", plain(text))
+
+
+def mentions(text: str, names: Sequence[str]) -> bool:
+    """Whether one of these names is said ("with Dr Patel", 陈医生 for 陈伟医生)."""
+    words = plain(text)
+    for name in names:
+        bare = re.sub(r"^(?:dr|doctor|prof)\.? ", "", plain(name))
+        if any("一" <= c <= "鿿" for c in bare):
+            person = bare.removesuffix("医生")
+            if (
+                f"{person}医生" in words
+                or (len(person) > 1 and person in words)
+                or f"{person[0]}医生" in words
+            ):
+                return True
+        elif re.search(rf"\b{re.escape(bare)}\b|\b(?:dr|doctor)\.? {re.escape(bare.split()[-1])}\b", words):
+            return True
+    return False
