@@ -1,0 +1,160 @@
+"""Small talk and steering: greet, help, repeat, stop, yes and no outside of a form, not understood."""
+
+from __future__ import annotations
+
+from rasa_sdk.events import ActiveLoop, SlotSet
+
+from bot.dialogue.actions.base import (
+    BOOKING_FORM,
+    CALLBACK_FORM,
+    SYMPTOM_FORM,
+    CarelineAction,
+    Talk,
+    last_reply,
+)
+from bot.dialogue.actions.people import hand_over
+from bot.messages import PhoneLink, ReplyKind
+
+MISSES_BEFORE_PERSON = 3
+"""Third message in a row that is not understood: a person, not a third rewording."""
+
+
+class TriageAction(CarelineAction):
+    """A message that triage owns. The turn has said the fixed text; here nothing talks over it.
+
+    "My chest feels tight" in the middle of a booking: the emergency text is already there, the booking waits.
+    """
+
+    action = "action_triage"
+    of_form = "triage"
+
+    async def act(self, talk: Talk) -> None:
+        if talk.turn.already_said:
+            return
+        numbers = talk.services.clinic.numbers
+        await talk.say(
+            "triage.emergency",
+            kind=ReplyKind.EMERGENCY,
+            phones=(
+                PhoneLink(talk.text("triage.call_emergency", number=numbers.emergency), numbers.emergency),
+            ),
+            number=numbers.emergency,
+        )
+
+
+class TalkAction(CarelineAction):
+    """Small talk. "hi", "thanks", "are you real?", "you are useless": one sentence, and the way on."""
+
+    action = "action_talk"
+
+    async def act(self, talk: Talk) -> None:
+        intent = talk.intent or "greet"
+        phone = talk.services.clinic.phone
+        if intent in ("greet", "bot_challenge", "chitchat") and talk.form is None:
+            await talk.say(f"common.{intent}", buttons=talk.menu())
+        elif intent in ("complain", "abuse"):
+            await talk.say(
+                f"common.{intent}", buttons=(talk.button("person", "/talk_to_human"),), phone=phone
+            )
+        else:
+            await talk.say(f"common.{intent}")
+
+
+class HelpAction(CarelineAction):
+    """What the assistant can do, and that a question may simply be typed."""
+
+    action = "action_help"
+
+    async def act(self, talk: Talk) -> None:
+        await talk.say("common.help", buttons=() if talk.form else talk.menu())
+
+
+class RepeatAction(CarelineAction):
+    """ "Say that again". In a form its question is asked again anyway; elsewhere the last reply is."""
+
+    action = "action_repeat"
+
+    async def act(self, talk: Talk) -> None:
+        if talk.form:
+            return
+        last = last_reply(talk.tracker)
+        if last is None or last.kind is ReplyKind.NOTICE:
+            await talk.say("common.nothing_to_repeat", buttons=talk.menu())
+        elif talk.intent == "simpler":
+            await talk.say(
+                "common.simpler", buttons=(talk.button("person", "/talk_to_human"),), text=last.text
+            )
+        else:
+            await talk.reply(last)
+
+
+class FollowUpAction(CarelineAction):
+    """ "Yes" or "no" where no form asked: to an offer that was made, or else to nothing."""
+
+    action = "action_follow_up"
+
+    async def act(self, talk: Talk) -> None:
+        if talk.form:
+            return
+        offer, intent = talk.slot("offer"), talk.intent
+        talk.set("offer", None)
+        if intent == "affirm" and offer == "booking":
+            talk.follow("action_start_booking")
+        elif intent == "affirm" and offer == "person":
+            await hand_over(talk, "asked_for_person")
+        elif intent == "affirm" and offer == "callback":
+            talk.follow("action_start_callback")
+        elif intent == "affirm" and offer == "symptom_check":
+            talk.follow("action_start_symptom_check")
+        elif intent == "deny" and offer:
+            await talk.say("common.offer_declined", buttons=talk.menu())
+        else:
+            await talk.say("common.what_next", buttons=talk.menu())
+
+
+class StopAction(CarelineAction):
+    """ "Stop": the running form ends, nothing that it had not confirmed remains."""
+
+    action = "action_stop"
+
+    async def act(self, talk: Talk) -> None:
+        form = talk.form
+        if form is None:
+            talk.set("offer", None)
+            await talk.say("common.nothing_running", buttons=talk.menu())
+            return
+        for slot in ("symptom_state", "screened", "booking_state", "topic", "offer"):
+            talk.set(slot, None)
+        talk.events += [ActiveLoop(None), SlotSet("requested_slot", None)]
+        key = {SYMPTOM_FORM: "symptom", BOOKING_FORM: "booking", CALLBACK_FORM: "callback"}[form]
+        await talk.say(f"common.stopped_{key}", buttons=talk.menu())
+
+
+class UnknownAction(CarelineAction):
+    """Not understood: choices as buttons, other words the second time, a person the third."""
+
+    action = "action_unknown"
+
+    async def act(self, talk: Talk) -> None:
+        misses = int(talk.slot("misunderstood") or 0) + 1
+        talk.set("misunderstood", 0 if misses >= MISSES_BEFORE_PERSON else misses)
+        if misses >= MISSES_BEFORE_PERSON:
+            await talk.say("common.not_understood_person")
+            await hand_over(talk, "not_understood")
+        elif talk.form:
+            await talk.say("common.not_understood_form", buttons=(talk.button("stop", "/stop"),))
+        elif talk.intent == "out_of_scope":
+            await talk.say("common.out_of_scope", buttons=talk.menu())
+        else:
+            await talk.say("common.not_understood", buttons=talk.menu())
+
+
+TALK_ACTIONS: tuple[type[CarelineAction], ...] = (
+    TriageAction,
+    TalkAction,
+    HelpAction,
+    RepeatAction,
+    FollowUpAction,
+    StopAction,
+    UnknownAction,
+)

@@ -1,0 +1,204 @@
+"""Intent classification over character and word n-grams, both languages in one linear model.
+
+It knows texts and label names. It knows nothing of Rasa, findings or dialogue. The model is a softmax regression
+over TF-IDF features, calibrated by temperature on folds it was not fitted to; it is stored as JSON and plain
+arrays (no pickle), so that loading one can run no code.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy.sparse import csr_matrix
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedKFold
+
+MAX_CHARS = 600
+"""Characters read for the intent; what a long message wants stands in its first and last lines."""
+WORD = re.compile(r"[a-z0-9]+|[一-鿿㐀-䶿]+|[?!]")
+CJK = re.compile(r"[一-鿿㐀-䶿]")
+APOSTROPHES = str.maketrans("", "", "'’`´")
+REPEATS = re.compile(r"(.)\1{2,}")
+TEMPERATURES = np.geomspace(0.2, 2.5, 40)
+FOLDS = 3
+SEED = 20
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """An intent with its calibrated probability, 0 to 1."""
+
+    intent: str
+    confidence: float
+
+
+def normalise(text: str) -> str:
+    """Fold width and case, drop apostrophes, shorten "soooo" to "soo", keep both ends of a long text."""
+    folded = unicodedata.normalize("NFKC", text).casefold().translate(APOSTROPHES)
+    folded = REPEATS.sub(r"\1\1", folded)
+    if len(folded) > MAX_CHARS:
+        half = MAX_CHARS // 2
+        folded = folded[:half] + " " + folded[-half:]
+    return folded
+
+
+def features(text: str) -> list[str]:
+    """Feature names of one text: word 1-2-grams and in-word character 2-5-grams; Chinese character 1-4-grams."""
+    words = WORD.findall(normalise(text))
+    out: list[str] = []
+    latin = [w for w in words if not CJK.match(w)]
+    for word in words:
+        out.extend(_chinese(word) if CJK.match(word) else _latin(word))
+    out.extend(f"b {a} {b}" for a, b in zip(latin, latin[1:], strict=False))
+    out.extend(f"s {a} {b}" for a, b in zip(latin, latin[2:], strict=False))
+    if words:
+        out.append(f"< {words[0] if words[0] in latin else words[0][:2]}")
+        out.append(f"> {words[-1] if words[-1] in latin else words[-1][-2:]}")
+    out.append(f"n {min(len(latin) + sum(len(w) for w in words if CJK.match(w)) // 2, 12) // 2}")
+    return out
+
+
+def _latin(word: str) -> Iterator[str]:
+    yield f"w {word}"
+    padded = f" {word} "
+    for n in (2, 3, 4, 5):
+        for i in range(len(padded) - n + 1):
+            yield f"c{padded[i : i + n]}"
+
+
+def _chinese(run: str) -> Iterator[str]:
+    for n in (1, 2, 3, 4):
+        for i in range(len(run) - n + 1):
+            yield f"z{run[i : i + n]}"
+
+
+class IntentModel:
+    """A fitted classifier. Build one with :meth:`fit` or :meth:`load`; both give the same answers."""
+
+    def __init__(
+        self,
+        vectorizer: TfidfVectorizer,
+        weights: Floats,
+        bias: Floats,
+        labels: Sequence[str],
+        temperature: float,
+    ) -> None:
+        self._vectorizer = vectorizer
+        self._weights_t = np.ascontiguousarray(weights.T)
+        self._bias = bias
+        self.labels = tuple(labels)
+        self.temperature = temperature
+
+    @classmethod
+    def fit(cls, texts: Sequence[str], labels: Sequence[str], *, c: float = 12.0) -> IntentModel:
+        """Train on texts and their labels (same length, at least two labels). Deterministic."""
+        vectorizer = _vectorizer()
+        matrix = vectorizer.fit_transform(texts)
+        target = np.asarray(labels)
+        temperature = _fit_temperature(matrix, target, c)
+        regression = _regression(c).fit(matrix, target)
+        weights, bias = _full(regression)
+        return cls(vectorizer, weights, bias, [str(x) for x in regression.classes_], temperature)
+
+    def rank(self, texts: Sequence[str]) -> list[list[Ranked]]:
+        """All labels of each text, most probable first."""
+        scores = (self._vectorizer.transform(texts) @ self._weights_t) + self._bias
+        out = []
+        for row in _softmax(scores / self.temperature):
+            order = np.argsort(-row)
+            out.append([Ranked(self.labels[i], float(row[i])) for i in order])
+        return out
+
+    def known_share(self, text: str) -> float:
+        """Share (0 to 1) of the text's features that training has seen; low for gibberish and foreign topics."""
+        names = features(text)
+        vocabulary = self._vectorizer.vocabulary_
+        return sum(name in vocabulary for name in names) / max(1, len(names))
+
+    def save(self, directory: Path) -> None:
+        """Write ``intents.json`` and ``intents.npz`` into an existing directory."""
+        vocabulary = sorted(self._vectorizer.vocabulary_.items(), key=lambda kv: int(kv[1]))
+        meta = {
+            "labels": self.labels,
+            "temperature": self.temperature,
+            "features": [k for k, _ in vocabulary],
+        }
+        (directory / "intents.json").write_text(json.dumps(meta, ensure_ascii=False), encoding="utf-8")
+        np.savez_compressed(
+            directory / "intents.npz",
+            weights=self._weights_t.T.astype(np.float32),
+            bias=self._bias.astype(np.float32),
+            idf=self._vectorizer.idf_.astype(np.float32),
+        )
+
+    @classmethod
+    def load(cls, directory: Path) -> IntentModel:
+        """Read what :meth:`save` wrote. Raises FileNotFoundError or ValueError for anything else."""
+        meta: dict[str, Any] = json.loads((directory / "intents.json").read_text(encoding="utf-8"))
+        with np.load(directory / "intents.npz", allow_pickle=False) as arrays:
+            weights = arrays["weights"].astype(np.float64)
+            bias = arrays["bias"].astype(np.float64)
+            idf = arrays["idf"].astype(np.float64)
+        vectorizer = _vectorizer({name: i for i, name in enumerate(meta["features"])})
+        vectorizer.idf_ = idf
+        return cls(vectorizer, weights, bias, meta["labels"], float(meta["temperature"]))
+
+
+def _vectorizer(vocabulary: dict[str, int] | None = None) -> TfidfVectorizer:
+    return TfidfVectorizer(
+        analyzer=features,
+        sublinear_tf=True,
+        min_df=1 if vocabulary else 2,
+        vocabulary=vocabulary,
+        dtype=np.float64,
+    )
+
+
+def _regression(c: float) -> LogisticRegression:
+    return LogisticRegression(
+        C=c, solver="lbfgs", multi_class="multinomial", max_iter=60, tol=1e-3, class_weight="balanced"
+    )
+
+
+def _full(regression: LogisticRegression) -> tuple[Floats, Floats]:
+    """Weights with one row per class; scikit-learn stores a single row when there are two classes."""
+    if len(regression.classes_) == 2:
+        return np.vstack([-regression.coef_, regression.coef_]), np.hstack(
+            [-regression.intercept_, regression.intercept_]
+        )
+    return regression.coef_, regression.intercept_
+
+
+def _softmax(scores: Floats) -> Floats:
+    exp = np.exp(scores - scores.max(axis=1, keepdims=True))
+    return np.asarray(exp / exp.sum(axis=1, keepdims=True))
+
+
+def _fit_temperature(matrix: csr_matrix, target: npt.NDArray[Any], c: float) -> float:
+    """The divisor of the scores that makes held-out folds most likely (temperature scaling, Guo et al. 2017)."""
+    smallest = int(np.unique(target, return_counts=True)[1].min())
+    if smallest < 2:
+        return 1.0
+    folds = StratifiedKFold(min(FOLDS, smallest), shuffle=True, random_state=SEED)
+    scores, truth = [], []
+    for train, test in folds.split(np.zeros(len(target)), target):
+        regression = _regression(c).fit(matrix[train], target[train])
+        weights, bias = _full(regression)
+        scores.append(matrix[test] @ weights.T + bias)
+        truth.append(np.searchsorted(regression.classes_, target[test]))
+    stacked, labels = np.vstack(scores), np.hstack(truth)
+    losses = [
+        -np.log(_softmax(stacked / t)[np.arange(len(labels)), labels] + 1e-12).mean() for t in TEMPERATURES
+    ]
+    return float(TEMPERATURES[int(np.argmin(losses))])

@@ -1,0 +1,55 @@
+"""What a ranking of intents and the findings of the message together mean. Pure; no Rasa, no model.
+
+"I have a rash and want to see someone Friday" is classified as a booking; its findings say that it is also a
+complaint, so both are wanted. "Blorp" with no finding and no sure intent is not understood.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from nlu.classifier import Ranked
+
+FALLBACK = "nlu_fallback"
+SYMPTOM = "report_symptom"
+BOTH = "report_symptom+book_appointment"
+COMPLAINT_KINDS = frozenset({"symptom", "sign", "event"})
+COUNTING = frozenset({"present", "possible"})
+
+YIELDS_TO_SYMPTOM = frozenset(
+    {FALLBACK, "out_of_scope", "chitchat", "greet", "thank", "affirm", "deny", "unsure", "correct", "help",
+     "complain", "praise", "abuse", "bot_challenge", "distress", "ask_test_result", "repeat", "simpler"}
+)  # fmt: skip
+"""Intents that a complaint in the same message outweighs, whatever their confidence: "hi, my throat hurts"."""
+ASKS_ABOUT = frozenset({"ask_self_care", "ask_health", "ask_medicine", "ask_side_effect", "ask_vaccination"})
+"""Questions that name a complaint as their topic: "what helps against hay fever?" stays a question."""
+
+
+def complaints(findings: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    """Concept ids of complaints that somebody has now: present or possible, not family history, not past."""
+    return tuple(
+        str(f["id"])
+        for f in findings
+        if f.get("kind", "symptom") in COMPLAINT_KINDS
+        and f.get("status") in COUNTING
+        and f.get("subject", "patient") in ("patient", "other")
+        and f.get("time", "now") != "past"
+    )
+
+
+def route(ranking: Sequence[Ranked], findings: Sequence[Mapping[str, Any]], threshold: float) -> list[Ranked]:
+    """The ranking with the intent that is acted on in front.
+
+    A complaint makes a booking a double wish and outweighs small talk; where nothing is surer than
+    ``threshold``, a complaint is a symptom report and anything else is :data:`FALLBACK`.
+    """
+    top = ranking[0]
+    sure = top.confidence >= threshold
+    if complaints(findings):
+        if sure and top.intent == "book_appointment":
+            return [Ranked(BOTH, top.confidence), *ranking]
+        if not sure or top.intent in YIELDS_TO_SYMPTOM:
+            return [Ranked(SYMPTOM, max(top.confidence, threshold)), *ranking]
+        return list(ranking)
+    return list(ranking) if sure else [Ranked(FALLBACK, 1.0 - top.confidence), *ranking]
