@@ -1,0 +1,216 @@
+"""``careline triage`` (JSON lines in, JSON lines out) and ``careline rules check``.
+
+One line per message, same order. A malformed line gets ``{"id", "error"}`` that names the field, and the exit
+status is 1 at the end; nothing else is lost. Imports neither Rasa nor a numeric library.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TextIO
+
+from bot.triage.assess import Assessment
+from bot.triage.case import Case
+from bot.triage.engine import TriageEngine, default_engine
+from bot.triage.explain import explain_text
+from bot.triage.ruleschecks import check_rules
+from nlu.findings import ContextTurn, Profile
+
+FIELDS = ("id", "text", "lang", "age", "sex", "pregnant", "context")
+ROLES = ("assistant", "user")
+MAX_AGE = 130
+TURN_SECONDS = 60.0
+"""Turns of a given context carry no time; they are taken to be a minute apart."""
+
+
+class FieldError(ValueError):
+    """A member of a request is wrong; the message names it and never repeats its content."""
+
+
+def run_triage(stdin: TextIO, stdout: TextIO, explain: bool = False, cache_dir: Path | None = None) -> int:
+    """Answer every line of ``stdin`` on ``stdout``; 0, or 1 where some line was malformed."""
+    engine = default_engine(cache_dir)
+    status = 0
+    for number, line in enumerate(_lines(stdin), 1):
+        if not line.strip():
+            continue
+        request: Any = None
+        try:
+            request = _parse(line, number)
+            assessment, text = answer(engine, request)
+        except FieldError as error:
+            status = 1
+            ident = request.get("id") if isinstance(request, dict) else _rescue_id(line)
+            _write(stdout, {"id": ident, "error": str(error)})
+            continue
+        if explain:
+            stdout.write(explain_text(assessment, text, _colour(stdout)) + "\n")
+        else:
+            _write(stdout, to_line(request["id"], assessment))
+    stdout.flush()
+    return status
+
+
+def answer(engine: TriageEngine, request: Mapping[str, Any]) -> tuple[Assessment, str]:
+    """Assess one request: user turns of its context feed the case, the last assistant turn is the question."""
+    fields = _checked(request)
+    case = Case()
+    context: Sequence[ContextTurn] = fields["context"]
+    profile: Profile = fields["profile"]
+    for i, turn in enumerate(context):
+        if turn.role == "user":
+            extraction = engine.extract(turn.text, fields["lang"], context[:i])
+            case = engine.merge(case, extraction, i * TURN_SECONDS)
+    at = len(context) * TURN_SECONDS
+    _, assessment = engine.turn(case, fields["text"], at, fields["lang"], context, profile=profile)
+    return assessment, fields["text"]
+
+
+def to_line(ident: Any, assessment: Assessment) -> dict[str, Any]:
+    """The answer in the form that others test against."""
+    return {
+        "id": ident,
+        "level": assessment.level.code,
+        "rules": [
+            {"id": h.id, "level": h.level.code, "source": h.source, "spans": [list(s) for s in h.spans]}
+            for h in assessment.hits
+            if h.new
+        ],
+        "findings": [
+            {
+                "id": f.id,
+                "status": f.status.value,
+                "subject": f.subject.value,
+                "time": f.time.value,
+                "span": list(f.span),
+                **({} if f.value is None else {"value": f.value, "unit": f.unit}),
+            }
+            for f in assessment.findings
+        ],
+        "ruleset": assessment.ruleset,
+    }
+
+
+def run_rules_check(stdout: TextIO, tests_dir: Path | None = None) -> int:
+    """Print what is wrong with rules, vocabulary and lexicon; 0 where nothing is."""
+    faults = check_rules(tests_dir)
+    for fault in faults:
+        stdout.write(f"{fault}\n")
+    stdout.write(f"{len(faults)} faults\n" if faults else "rules: all well\n")
+    return 1 if faults else 0
+
+
+def _lines(stdin: TextIO) -> Iterable[str]:
+    """Lines, read as UTF-8 with undecodable bytes replaced where the stream lets us."""
+    buffer = getattr(stdin, "buffer", None)
+    if buffer is None:
+        yield from stdin
+        return
+    for raw in buffer:
+        yield raw.decode("utf-8", "replace")
+
+
+def _parse(line: str, number: int) -> dict[str, Any]:
+    try:
+        request = json.loads(line.lstrip("\ufeff"))
+    except (ValueError, RecursionError):
+        raise FieldError(f"line {number}: not valid JSON") from None
+    if not isinstance(request, dict):
+        raise FieldError(f"line {number}: expected a JSON object")
+    return request
+
+
+def _rescue_id(line: str) -> Any:
+    """The id of a line that is JSON but no object: none."""
+    return None
+
+
+def _checked(request: Mapping[str, Any]) -> dict[str, Any]:
+    for key in request:
+        if key not in FIELDS:
+            raise FieldError(f"{key[:40]!r}: unknown field; allowed: {', '.join(FIELDS)}")
+    if "id" not in request:
+        raise FieldError("id: is missing")
+    if isinstance(request["id"], dict | list):
+        raise FieldError("id: expected text or a number")
+    if "text" not in request:
+        raise FieldError("text: is missing")
+    if not isinstance(request["text"], str):
+        raise FieldError("text: expected text")
+    lang = request.get("lang")
+    if lang is not None and not isinstance(lang, str):
+        raise FieldError("lang: expected a language code")
+    return {
+        "text": request["text"],
+        "lang": None if lang is None else lang.split("-")[0].lower(),
+        "profile": _profile(request),
+        "context": _context(request.get("context")),
+    }
+
+
+def _profile(request: Mapping[str, Any]) -> Profile:
+    age, sex, pregnant = (request.get(k) for k in ("age", "sex", "pregnant"))
+    if age is not None and (
+        isinstance(age, bool) or not isinstance(age, int | float) or not 0 <= age <= MAX_AGE
+    ):
+        raise FieldError(f"age: expected years between 0 and {MAX_AGE}")
+    if sex is not None:
+        if not isinstance(sex, str):
+            raise FieldError("sex: expected female, male or other")
+        sex = {"f": "female", "m": "male", "女": "female", "男": "male"}.get(sex.lower(), sex.lower())
+        if sex not in ("female", "male", "other", "unknown"):
+            raise FieldError("sex: expected female, male or other")
+    if pregnant is not None and not isinstance(pregnant, bool):
+        raise FieldError("pregnant: expected true or false")
+    return Profile(age_years=None if age is None else float(age), sex=sex if sex in ("female", "male") else None,
+                   pregnant=pregnant)  # fmt: skip
+
+
+def _context(value: Any) -> tuple[ContextTurn, ...]:
+    if value is None:
+        return ()
+    if not isinstance(value, list):
+        raise FieldError("context: expected a list of turns")
+    turns = []
+    for i, turn in enumerate(value):
+        if not isinstance(turn, dict):
+            raise FieldError(f"context[{i}]: expected an object")
+        if turn.get("role") not in ROLES:
+            raise FieldError(f"context[{i}].role: expected assistant or user")
+        if not isinstance(turn.get("text"), str):
+            raise FieldError(f"context[{i}].text: expected text")
+        turns.append(ContextTurn(turn["role"], turn["text"]))
+    return tuple(turns)
+
+
+def _write(stdout: TextIO, data: Mapping[str, Any]) -> None:
+    text = json.dumps(data, ensure_ascii=False)
+    try:
+        stdout.write(text + "\n")
+    except UnicodeEncodeError:
+        stdout.write(json.dumps(data) + "\n")
+
+
+def _colour(stdout: TextIO) -> bool:
+    return bool(getattr(stdout, "isatty", lambda: False)())
+
+
+def main(argv: Sequence[str]) -> int:
+    """``python -m bot.triage [--json] [--plain] [TEXT …]``: with texts an explanation of each for a person."""
+    options = [a for a in argv if a in ("--json", "--plain", "--check", "--explain")]
+    texts = [a for a in argv if a not in options]
+    if "--check" in options:
+        return run_rules_check(sys.stdout)
+    if not texts:
+        return run_triage(sys.stdin, sys.stdout, explain="--explain" in options)
+    engine = default_engine()
+    for n, text in enumerate(texts):
+        assessment, _ = answer(engine, {"id": n, "text": text})
+        if "--json" in options:
+            _write(sys.stdout, to_line(n, assessment))
+        else:
+            sys.stdout.write(explain_text(assessment, text, "--plain" not in options) + "\n")
+    return 0

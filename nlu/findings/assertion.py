@@ -1,0 +1,464 @@
+"""Decides what a message says of each concept hit: present, negated, possible, hypothetical or resolved; of the
+patient, of somebody else who is the patient now, of family history or of fiction; now, lately or long ago.
+
+"No chest pain, just a runny nose" → chest pain negated, runny nose present. "My grandad had a heart attack in
+2010" → family, past. "Chest pain? no" → negated. 不是不疼 → present. The words that decide are data
+(``lexicon/<lang>/_assertion.yml``); here is only how far each reaches. Where a sentence can be read both ways the
+reading that keeps the finding wins. It knows no rules and no levels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from nlu.findings.lexicon import Concept
+from nlu.findings.reading import CueHit, Hit, Reading
+from nlu.findings.tokens import LIST, SOFT, is_cjk
+from nlu.findings.types import Status, Subject, Time
+
+NEAREST = 6
+"""Negation cues looked at before a hit; a seventh is never the one that is meant."""
+FREE_WORDS = {"neg": 5, "neg_verb": 3, "neg_list": 6}
+FREE_CHARS = {"neg": 5, "neg_verb": 1, "neg_list": 6}
+"""Words (Chinese: characters) that may stand between cue and concept besides concepts and list words."""
+LIST_REACH = 60
+"""Tokens that a list of denied symptoms may span."""
+BACK_REACH = 4
+RESOLVED_REACH = 14
+LASTING_KINDS = frozenset(["condition", "risk", "medicine", "context", "exposure"])
+"""Kinds that an old date does not end: "diagnosed with diabetes in 2010" is diabetes now."""
+RELATIVES = frozenset(
+    ["mother", "father", "grandmother", "grandfather", "husband", "wife", "partner", "brother", "sister",
+     "relative", "friend", "son", "daughter", "child", "baby", "toddler", "someone"]
+)  # fmt: skip
+
+
+@dataclass(slots=True)
+class Asserted:
+    """The judgement on one hit; ``cue`` the token range that decided it, with its kind."""
+
+    hit: Hit
+    status: Status = Status.PRESENT
+    subject: Subject = Subject.PATIENT
+    person: str | None = None
+    time: Time = Time.NOW
+    cue: CueHit | None = None
+    assumed: bool = False
+    kind: str = "symptom"
+
+
+def judge(reading: Reading, concepts: Mapping[str, Concept]) -> list[Asserted]:
+    """Judge every hit of a reading, in order."""
+    judged = [_Judge(reading, hit, concepts.get(hit.id)).judge() for hit in reading.hits]
+    _resolve(reading, judged, concepts)
+    _family(reading, judged)
+    return judged
+
+
+class _Judge:
+    """Judges one hit. One short method per question asked of the sentence."""
+
+    def __init__(self, reading: Reading, hit: Hit, concept: Concept | None) -> None:
+        self.r = reading
+        self.hit = hit
+        self.concept = concept
+        self.low, self.high = reading.sentences[reading.sentence_of[hit.start]]
+        self.out = Asserted(hit, kind=concept.kind if concept else "symptom")
+
+    def judge(self) -> Asserted:
+        self._subject()
+        self._time()
+        always = self.concept is not None and self.concept.hypothetical_counts
+        if not always:
+            self._fiction()
+        negation = self._negation()
+        if negation is not None:
+            self.out.status, self.out.cue = Status.NEGATED, negation
+            return self.out
+        hypothetical = None if always else self._hypothetical()
+        if hypothetical is not None:
+            self.out.status, self.out.cue = Status.HYPOTHETICAL, hypothetical
+            return self.out
+        possible = self.r.cues.any_between("possible", max(self.low, self.hit.start - 8), self.hit.start)
+        if possible is not None:
+            self.out.status, self.out.cue = Status.POSSIBLE, possible
+        return self.out
+
+    # ---- negation
+
+    def _negation(self) -> CueHit | None:
+        return self._inner() or self._forward() or self._backward() or self._answered()
+
+    def _inner(self) -> CueHit | None:
+        """ "My chest is not in pain": the negation lies where only a gap matched."""
+        if not self.hit.skipped:
+            return None
+        for kind in ("neg", "neg_verb", "neg_list"):
+            for cue in self.r.cues.between(kind, self.hit.start, self.hit.end):
+                if all(p in self.hit.skipped for p in range(cue.start, cue.end)):
+                    return cue
+        return None
+
+    def _forward(self) -> CueHit | None:
+        found: list[CueHit] = []
+        for kind in ("neg", "neg_verb", "neg_list"):
+            found.extend(self.r.cues.last_before(kind, self.hit.start - 1, NEAREST))
+        found.sort(key=lambda c: -c.end)
+        for cue in found:
+            if cue.start < self.low or cue.end > self.hit.start:
+                continue
+            if self._a_not_a(cue):
+                continue
+            if self._reaches(cue):
+                return cue
+        return None
+
+    def _a_not_a(self, cue: CueHit) -> bool:
+        """疼不疼: asking, not denying."""
+        words = self.r.tokens.words
+        return (
+            cue.end - cue.start == 1
+            and cue.start > self.low
+            and cue.end < len(words)
+            and is_cjk(words[cue.end])
+            and words[cue.start - 1] == words[cue.end]
+        )
+
+    def _reaches(self, cue: CueHit) -> bool:
+        r, start = self.r, self.hit.start
+        if start - cue.end > LIST_REACH or r.cues.any_between("stop", cue.end, start) is not None:
+            return self._stop_is_ours(cue)
+        return self._listed(cue)
+
+    def _stop_is_ours(self, cue: CueHit) -> bool:
+        """A stop word that lies inside a hit's own words ("and my" is not) never ends a scope; others do."""
+        if self.hit.start - cue.end > LIST_REACH:
+            return False
+        stops = self.r.cues.between("stop", cue.end, self.hit.start)
+        if any(not self.r.covered[s.start] or s.end - s.start > 1 for s in stops):
+            return False
+        return self._listed(cue)
+
+    def _listed(self, cue: CueHit) -> bool:
+        r = self.r
+        breaks, words = r.tokens.breaks, r.tokens.words
+        chinese = is_cjk(words[cue.start])
+        limit = (FREE_CHARS if chinese else FREE_WORDS)[cue.kind]
+        free, soft = 0, 0
+        joined = False
+        for place in range(cue.end, self.hit.start + 1):
+            if breaks[place] == SOFT:
+                soft += 1
+            elif breaks[place] == LIST:
+                joined = True
+            if place == self.hit.start:
+                break
+            if r.covered[place] or self._light(place):
+                continue
+            free += 1
+            if free > limit:
+                return False
+        if soft == 0:
+            return self._same_breath(cue, joined)
+        if cue.kind == "neg_list":
+            return True
+        return not chinese and cue.kind == "neg" and self._closed_list(cue)
+
+    def _same_breath(self, cue: CueHit, joined: bool) -> bool:
+        """Without a comma: "no fever or cough", 没有发烧咳嗽. "Not dizzy and vomiting" ends at "and"."""
+        if joined or is_cjk(self.r.tokens.words[cue.start]):
+            return True
+        ands = [
+            a for a in self.r.cues.between("list_and", cue.end, self.hit.start) if not self.r.covered[a.start]
+        ]
+        if not ands:
+            return True
+        return cue.kind != "neg_verb" and ands[-1].end == self.hit.start
+
+    def _light(self, place: int) -> bool:
+        """List words and fillers are free of charge."""
+        return any(
+            self.r.cues.any_between(kind, place, place + 1) is not None
+            for kind in ("list_or", "list_and", "filler", "neg", "neg_verb")
+        )
+
+    def _closed_list(self, cue: CueHit) -> bool:
+        """ "No fever, cough or chest pain": the "or" closes a list that the cue opened; all of it is denied."""
+        r = self.r
+        end = self.high
+        stop = r.cues.any_between("stop", self.hit.end, self.high)
+        if stop is not None:
+            end = stop.start
+        return r.cues.any_between("list_or", cue.end, end) is not None
+
+    def _backward(self) -> CueHit | None:
+        """ "The chest pain is absent", 咳嗽没有，"fever: no"."""
+        r = self.r
+        after = r.cues.any_between("neg_after", self.hit.end, min(self.high, self.hit.end + BACK_REACH))
+        if after is not None and not any(r.tokens.breaks[self.hit.end : after.start + 1]):
+            return after
+        place = self._list_end()
+        if place >= self.high:
+            return None
+        cue = r.cues.any_between("answer_no", place, place + 1)
+        if cue is None:
+            return None
+        closed = cue.end >= len(r.tokens) or r.tokens.breaks[cue.end] >= SOFT
+        mark = r.tokens.marks[place]
+        chinese = is_cjk(r.tokens.words[place])
+        colon = ":" in mark or "-" in mark or "–" in mark or "(" in mark
+        plain = mark == "" and (
+            chinese or r.tokens.words[place] in ("no", "none", "negative", "absent", "nil")
+        )
+        return cue if closed and (colon or plain) else None
+
+    def _list_end(self) -> int:
+        """First token after the run of concepts and list words that the hit belongs to."""
+        place = self.hit.end
+        r = self.r
+        while place < self.high and r.tokens.breaks[place] <= LIST and (
+            r.covered[place] or r.cues.any_between("list_or", place, place + 1) is not None
+            or r.cues.any_between("list_and", place, place + 1) is not None
+        ):  # fmt: skip
+            place += 1
+        return place
+
+    def _answered(self) -> CueHit | None:
+        """ "Chest pain? no." and "Doctor: any chest pain? Me: no": the answer to a question in the text."""
+        r = self.r
+        if self.high >= len(r.tokens) or not r.tokens.asked[self.high]:
+            return None
+        number = r.sentence_of[self.high]
+        start, end = r.sentences[number]
+        place = start
+        while place < end and place - start < 3 and r.cues.any_between("label", place, place + 1) is not None:
+            label = r.cues.any_between("label", place, place + 1)
+            if r.cues.any_between("answer_no", place, place + 1) is not None:
+                break
+            place = label.end if label is not None else place + 1
+        cue = r.cues.any_between("answer_no", place, place + 1)
+        if cue is None or not (cue.end >= end or r.tokens.breaks[cue.end] >= SOFT):
+            return None
+        return cue
+
+    # ---- hypothetical
+
+    def _hypothetical(self) -> CueHit | None:
+        r = self.r
+        for cue in r.cues.last_before("hypo", self.hit.start, 3):
+            if cue.start < self.low:
+                break
+            if self._turned_real(cue):
+                continue
+            return cue
+        after = r.cues.any_between("hypo_after", self.hit.end, min(self.high, self.hit.end + 3))
+        if after is None or any(b >= SOFT for b in r.tokens.breaks[self.hit.end : after.start + 1]):
+            return None
+        return after
+
+    def _turned_real(self, cue: CueHit) -> bool:
+        """ "What if it's a stroke, my arm is numb": a new clause with its own "my" is no longer what-if."""
+        r = self.r
+        for place in range(cue.end, self.hit.start + 1):
+            if r.tokens.breaks[place] < SOFT:
+                continue
+            if r.cues.any_between("self", place, min(place + 3, self.high)) is not None:
+                return True
+            if r.cues.any_between("they", place, min(place + 2, self.high)) is not None:
+                return True
+        stop = r.cues.any_between("stop", cue.end, self.hit.start)
+        return stop is not None and r.cues.any_between("self", stop.start, self.hit.start + 1) is not None
+
+    # ---- subject
+
+    def _subject(self) -> None:
+        """The last person spoken of before the hit, or in it; nobody named: the writer."""
+        r, out = self.r, self.out
+        mention = self._mention()
+        if mention is None:
+            later = self._later_person()
+            if later is not None:
+                out.subject, out.person = Subject.OTHER, later
+            else:
+                out.assumed = True
+            return
+        if mention.kind == "self":
+            return
+        if mention.kind == "they":
+            named = [p for p in r.persons if p.start < mention.start and not self._reporting(p)]
+            out.subject, out.person = Subject.OTHER, named[-1].kind if named else "other"
+            return
+        out.subject, out.person = Subject.OTHER, mention.kind
+
+    def _mention(self) -> CueHit | None:
+        r = self.r
+        limit = self.hit.end
+        best: CueHit | None = None
+        for kind in ("self", "they"):
+            for cue in r.cues.last_before(kind, limit - 1, 1):
+                best = cue if best is None or cue.start > best.start else best
+        for person in reversed(r.persons):
+            if person.start >= limit or self._reporting(person):
+                continue
+            if best is None or person.start > best.start:
+                best = person
+            break
+        return best
+
+    def _later_person(self) -> str | None:
+        r = self.r
+        if r.cues.all("self") or r.cues.all("self_weak"):
+            return None
+        later = [p for p in r.persons if p.start >= self.hit.end and not self._reporting(p)]
+        return later[0].kind if later else None
+
+    def _reporting(self, person: CueHit) -> bool:
+        """ "My mum says I look pale": the mum reports, she is not the patient."""
+        return self.r.cues.any_between("report", person.end, person.end + 2) is not None
+
+    # ---- time and fiction
+
+    def _time(self) -> None:
+        r, out = self.r, self.out
+        low, high = self._clause()
+        past = r.cues.any_between("past", low, high) or self._year(low, high)
+        if past is None and out.kind not in LASTING_KINDS:
+            past = next((c for c in r.cues.between("past_weak", low, self.hit.start)), None)
+        if past is not None and r.cues.any_between("now", low, high) is None:
+            if out.kind not in LASTING_KINDS or out.subject is Subject.OTHER:
+                out.time, out.cue = Time.PAST, past
+            return
+        if r.cues.any_between("recent", low, high) is not None:
+            out.time = Time.RECENT
+
+    def _year(self, low: int, high: int) -> CueHit | None:
+        """A calendar year that is not "since 2010"."""
+        words = self.r.tokens.words
+        for place in range(low, high):
+            word = words[place]
+            if len(word) == 4 and word.isdigit() and "1900" <= word <= "2099":
+                before = words[place - 1] if place else ""
+                after = words[place + 1] if place + 1 < len(words) else ""
+                if before in ("in", "back", "during", "around", "from", "late", "early") or after == "年":
+                    return CueHit("past", place, place + 1)
+        return None
+
+    def _clause(self) -> tuple[int, int]:
+        """The part of the sentence around the hit between commas and stop words; a part that holds no concept of
+        its own belongs to its neighbour ("ten years ago, I had a stroke")."""
+        r = self.r
+        edges = [self.low, *_clause_edges(r, self.low, self.high), self.high]
+        index = max(i for i, e in enumerate(edges[:-1]) if e <= self.hit.start)
+        low, high = edges[index], edges[index + 1]
+        if index > 0 and not any(r.covered[edges[index - 1] : low]):
+            low = edges[index - 1]
+        if index + 2 < len(edges) and not any(r.covered[high : edges[index + 2]]):
+            high = edges[index + 2]
+        return low, max(high, self.hit.end)
+
+    def _fiction(self) -> None:
+        r = self.r
+        cues = [c for c in r.cues.all("fiction") if c.start < self.high]
+        if not cues:
+            return
+        here = [c for c in cues if c.start >= self.low]
+        own = r.cues.any_between("self", self.low, self.high)
+        if here or own is None:
+            if not here and self.out.subject is Subject.PATIENT and not self.out.assumed and own is not None:
+                return
+            self.out.subject, self.out.cue = Subject.FICTION, (here or cues)[-1]
+
+
+def _clause_edges(reading: Reading, low: int, high: int) -> list[int]:
+    """Token places where a new clause of the sentence begins."""
+    edges = {p for p in range(low + 1, high) if reading.tokens.breaks[p] == SOFT}
+    edges.update(
+        c.start
+        for c in reading.cues.between("stop", low + 1, high)
+        if not reading.covered[c.start] and reading.tokens.words[c.start] not in ("now", "just", "since")
+    )
+    return sorted(edges)
+
+
+def _resolve(reading: Reading, judged: list[Asserted], concepts: Mapping[str, Concept]) -> None:
+    """ "I had a fever last week but it's gone": the cue looks back. Sticky concepts stay (rule 6)."""
+    for cue in reading.cues.all("resolved"):
+        low, high = reading.sentences[reading.sentence_of[cue.start]]
+        if any(c.start >= cue.start - 1 for c in reading.cues.between("now", cue.end, high) if c.start >= cue.end
+               and reading.tokens.words[c.start] not in ("now", "today", "现", "今")):  # fmt: skip
+            continue
+        before = [a for a in judged if low <= a.hit.start < cue.start and a.hit.end <= cue.end]
+        if not before and cue.start - low <= 3 and low > 0:
+            sentence = reading.sentence_of[cue.start] - 1
+            start, end = reading.sentences[sentence]
+            before = [a for a in judged if start <= a.hit.start < end]
+        if not before:
+            continue
+        nearest = max(a.hit.end for a in before)
+        if cue.start - nearest > RESOLVED_REACH:
+            continue
+        pronoun = reading.tokens.words[cue.start] in (
+            "its",
+            "it",
+            "all",
+            "they",
+            "theyre",
+            "im",
+            "fine",
+            "feel",
+            "feeling",
+            "got",
+        )
+        edges = _clause_edges(reading, low, high)
+        own_clause = max((e for e in edges if e <= cue.start), default=low)
+        same = [a for a in before if a.hit.start >= own_clause]
+        chosen = before if pronoun or not same else same
+        for a in chosen:
+            concept = concepts.get(a.hit.id)
+            if a.status not in (Status.PRESENT, Status.POSSIBLE) or a.kind in LASTING_KINDS:
+                continue
+            a.cue = cue
+            if concept is not None and concept.sticky:
+                a.time = a.time if a.time is Time.PAST else Time.RECENT
+            else:
+                a.status = Status.RESOLVED
+
+
+def _family(reading: Reading, judged: list[Asserted]) -> None:
+    """Family history: "runs in my family", "my mum has diabetes" while she is not ill now, "my dad died of …",
+    "my grandad had a heart attack in 2010"."""
+    acute = {
+        a.person for a in judged
+        if a.subject is Subject.OTHER and a.kind not in LASTING_KINDS and a.time is not Time.PAST
+        and a.status in (Status.PRESENT, Status.POSSIBLE) and not _simple_past(reading, a)
+    }  # fmt: skip
+    for a in judged:
+        low, high = reading.sentences[reading.sentence_of[a.hit.start]]
+        cue = reading.cues.any_between("family", max(low, a.hit.start - 10), a.hit.start) or (
+            reading.cues.any_between("family_after", a.hit.end, min(high, a.hit.end + 6))
+        )
+        if cue is None and a.subject is Subject.OTHER and a.person in RELATIVES:
+            if a.time is Time.PAST:
+                cue = a.cue
+            elif (
+                a.kind == "condition"
+                and a.person not in acute
+                and a.person not in ("baby", "child", "toddler")
+            ):
+                cue = CueHit("family", a.hit.start, a.hit.end)
+            else:
+                cue = reading.cues.any_between("died", low, high) or _simple_past(reading, a)
+        if cue is not None:
+            a.subject, a.cue = Subject.FAMILY, cue
+
+
+def _simple_past(reading: Reading, a: Asserted) -> CueHit | None:
+    """ "My dad had a stroke, should I worry about mine": told as finished, and nothing urgent in the message."""
+    if a.kind not in ("event", "condition") or a.time is Time.RECENT:
+        return None
+    low = reading.sentences[reading.sentence_of[a.hit.start]][0]
+    had = reading.cues.any_between("had", max(low, a.hit.start - 3), a.hit.start)
+    if had is None or reading.cues.any_between("urgent_now", 0, len(reading.tokens)) is not None:
+        return None
+    return had

@@ -1,0 +1,235 @@
+"""Finds every pattern of a language in a token list, in time that grows with the length only.
+
+Patterns become one automaton that shares equal beginnings. From each token the automaton is followed until it
+dies; a state is entered at most once per place and start, so the work per start is bounded by the longest
+pattern and no input can make it run away. It reports which tokens a gap skipped, so that "chest ..3 pain" over
+"chest is not in pain" is not taken for an affirmation. It knows no meaning.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from nlu.findings.patterns import Alt, Element, Gap, Lit, Prefix
+from nlu.findings.tokens import HARD
+
+MAX_PREFIX = 24
+"""Longest prefix looked up for a token; no lexicon prefix is longer."""
+
+
+class _Node:
+    """A state while building; ``key`` → state makes patterns share their beginnings."""
+
+    __slots__ = ("edges", "empties", "gaps", "outs", "shared")
+
+    def __init__(self) -> None:
+        self.edges: dict[str, list[_Node]] = {}
+        self.gaps: list[tuple[int, _Node]] = []
+        self.empties: list[_Node] = []
+        self.outs: list[int] = []
+        self.shared: dict[Element, _Node] = {}
+
+
+class State:
+    """A state ready to run: ``edges`` symbol → states (with all they reach for free), ``gaps``, ``outs``."""
+
+    __slots__ = ("edges", "gaps", "outs")
+
+    def __init__(self) -> None:
+        self.edges: dict[str, tuple[State, ...]] = {}
+        self.gaps: tuple[tuple[int, tuple[State, ...]], ...] = ()
+        self.outs: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """Pattern ``payload`` (an index into the caller's table) matched tokens ``start``..``end`` (exclusive);
+    ``skipped`` are the tokens that only a gap covered."""
+
+    start: int
+    end: int
+    payload: int
+    skipped: tuple[int, ...] = ()
+
+
+class Matcher:
+    """The automaton of many patterns: ``patterns`` yields (elements, payload index)."""
+
+    def __init__(self, patterns: Iterable[tuple[Sequence[Element], int]]) -> None:
+        root = _Node()
+        self._prefixes: set[str] = set()
+        self.words: set[str] = set()
+        for elements, payload in patterns:
+            node = root
+            for element in elements:
+                node = self._extend(node, element)
+            node.outs.append(payload)
+        self._root = _freeze(root)
+
+    def _extend(self, node: _Node, element: Element) -> _Node:
+        known = node.shared.get(element)
+        if known is None:
+            known = node.shared[element] = _Node()
+            self._join(node, element, known)
+        return known
+
+    def _join(self, node: _Node, element: Element, end: _Node) -> None:
+        if isinstance(element, Lit):
+            self.words.add(element.word)
+            node.edges.setdefault(element.word, []).append(end)
+        elif isinstance(element, Prefix):
+            self._prefixes.add(element.word)
+            node.edges.setdefault(element.word + "*", []).append(end)
+        elif isinstance(element, Gap):
+            node.gaps.append((element.size, end))
+        else:
+            for option in element.options:
+                self._join_option(node, option, end)
+
+    def _join_option(self, node: _Node, option: tuple[Element, ...], end: _Node) -> None:
+        if not option:
+            node.empties.append(end)
+            return
+        for element in option[:-1]:
+            node = self._extend(node, element)
+        if isinstance(option[-1], Gap | Alt):
+            self._extend(node, option[-1]).empties.append(end)
+        else:
+            self._join(node, option[-1], end)
+
+    def has_prefix_of(self, word: str) -> bool:
+        """Whether some ``prefix*`` of the lexicon covers ``word``."""
+        return any(word[:k] in self._prefixes for k in range(3, min(len(word), MAX_PREFIX) + 1))
+
+    @property
+    def prefixes(self) -> frozenset[str]:
+        """Every ``prefix*`` in use, without the star."""
+        return frozenset(self._prefixes)
+
+    def symbols(self, words: Sequence[str]) -> list[tuple[str, ...]]:
+        """For each token the edges it may take: itself, and every prefix that covers it."""
+        seen: dict[str, tuple[str, ...]] = {}
+        out = []
+        for word in words:
+            known = seen.get(word)
+            if known is None:
+                known = (word,)
+                if len(word) >= 3:
+                    found = [word[:k] for k in range(3, min(len(word), MAX_PREFIX) + 1)]
+                    known += tuple(p + "*" for p in found if p in self._prefixes)
+                seen[word] = known
+            out.append(known)
+        return out
+
+    def find(self, symbols: Sequence[tuple[str, ...]], breaks: Sequence[int]) -> list[Match]:
+        """All matches, in order of their start. ``breaks[i]`` is what stands before token i; none is crossed
+        that is HARD."""
+        out: list[Match] = []
+        root_edges = self._root.edges
+        total = len(symbols)
+        for start in range(total):
+            for symbol in symbols[start]:
+                first = root_edges.get(symbol)
+                if first is not None:
+                    self._run(first, start, total, symbols, breaks, out)
+        return out
+
+    def _run(
+        self,
+        first: tuple[State, ...],
+        start: int,
+        total: int,
+        symbols: Sequence[tuple[str, ...]],
+        breaks: Sequence[int],
+        out: list[Match],
+    ) -> None:
+        stack: list[tuple[State, int, tuple[int, ...]]] = [(s, start + 1, ()) for s in first]
+        entered: set[tuple[int, int]] = set()
+        while stack:
+            state, at, skipped = stack.pop()
+            for payload in state.outs:
+                out.append(Match(start, at, payload, skipped))
+            if at >= total or breaks[at] == HARD:
+                continue
+            edges = state.edges
+            if edges:
+                for symbol in symbols[at]:
+                    for after in edges.get(symbol, ()):
+                        stack.append((after, at + 1, skipped))
+            for size, targets in state.gaps:
+                for target in targets:
+                    self._leap(target, size, at, total, symbols, breaks, skipped, entered, stack)
+
+    def _leap(
+        self,
+        target: State,
+        size: int,
+        at: int,
+        total: int,
+        symbols: Sequence[tuple[str, ...]],
+        breaks: Sequence[int],
+        skipped: tuple[int, ...],
+        entered: set[tuple[int, int]],
+        stack: list[tuple[State, int, tuple[int, ...]]],
+    ) -> None:
+        """Follow a gap: try ``target`` after skipping 0..size tokens, none across a hard break."""
+        edges = target.edges
+        key = id(target)
+        for step in range(size + 1):
+            place = at + step
+            if place >= total or (step and breaks[place] == HARD) or breaks[place] == HARD:
+                return
+            if (key, place) in entered:
+                continue
+            entered.add((key, place))
+            for symbol in symbols[place]:
+                for after in edges.get(symbol, ()):
+                    stack.append((after, place + 1, skipped + tuple(range(at, place))))
+
+
+def _freeze(root: _Node) -> State:
+    """Turn building nodes into running states, with what is reached for free put into every edge."""
+    states: dict[int, State] = {}
+    reach: dict[int, tuple[_Node, ...]] = {}
+    order: list[_Node] = []
+
+    def closure(node: _Node) -> tuple[_Node, ...]:
+        known = reach.get(id(node))
+        if known is None:
+            found = {id(node): node}
+            todo = [node]
+            while todo:
+                for nxt in todo.pop().empties:
+                    if id(nxt) not in found:
+                        found[id(nxt)] = nxt
+                        todo.append(nxt)
+            known = reach[id(node)] = tuple(
+                n for n in found.values() if n is node or n.edges or n.gaps or n.outs
+            )
+        return known
+
+    def state(node: _Node) -> State:
+        known = states.get(id(node))
+        if known is None:
+            known = states[id(node)] = State()
+            order.append(node)
+        return known
+
+    def targets(nodes: Iterable[_Node]) -> tuple[State, ...]:
+        found = {id(n): n for node in nodes for n in closure(node)}
+        return tuple(state(n) for n in found.values() if n.edges or n.gaps or n.outs)
+
+    start = State()
+    for node in closure(root):
+        for symbol, nodes in node.edges.items():
+            start.edges[symbol] = tuple(dict.fromkeys(start.edges.get(symbol, ()) + targets(nodes)))
+    done = 0
+    while done < len(order):
+        node = order[done]
+        done += 1
+        mine = states[id(node)]
+        mine.edges = {symbol: targets(nodes) for symbol, nodes in node.edges.items()}
+        mine.gaps = tuple((size, targets((nxt,))) for size, nxt in node.gaps)
+        mine.outs = tuple(dict.fromkeys(node.outs))
+    return start

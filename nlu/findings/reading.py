@@ -1,0 +1,324 @@
+"""One message, read: its tokens, the concepts hit and the cue words around them, before any judgement.
+
+Idioms and look-alikes are cancelled here, spelling is mended here. Whether a hit is present, negated or another
+person's is decided in :mod:`nlu.findings.assertion`.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from nlu.findings.lexicon import Knowledge, Language, Payload
+from nlu.findings.matcher import Match
+from nlu.findings.normalise import Normalised, unmask
+from nlu.findings.tokens import HARD, Tokens, is_cjk, tokenise
+
+MAX_HITS_PER_CONCEPT = 60
+"""More mentions of one concept in one message say nothing new; bounds work on hostile input."""
+
+
+@dataclass(slots=True)
+class Hit:
+    """A concept at tokens ``start``..``end`` (exclusive). ``skipped`` tokens were only bridged by a gap."""
+
+    id: str
+    start: int
+    end: int
+    attributes: dict[str, str]
+    skipped: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CueHit:
+    """A cue of some kind (or a person, for sort ``person``) at tokens ``start``..``end``."""
+
+    kind: str
+    start: int
+    end: int
+
+
+@dataclass(slots=True)
+class Killed:
+    """A hit cancelled by an idiom or look-alike that covers it."""
+
+    id: str
+    start: int
+    end: int
+    by: tuple[int, int]
+
+
+class Cues:
+    """Cue hits by kind, in order of their start, with look-ups by place."""
+
+    def __init__(self, hits: Iterable[CueHit]) -> None:
+        self._by_kind: dict[str, list[CueHit]] = {}
+        for hit in sorted(hits, key=lambda h: (h.start, -h.end)):
+            self._by_kind.setdefault(hit.kind, []).append(hit)
+        self._starts = {kind: [h.start for h in found] for kind, found in self._by_kind.items()}
+
+    def all(self, kind: str) -> Sequence[CueHit]:
+        """All of one kind."""
+        return self._by_kind.get(kind, ())
+
+    def between(self, kind: str, low: int, high: int) -> Sequence[CueHit]:
+        """Those of one kind that start at ``low`` <= token < ``high``."""
+        starts = self._starts.get(kind)
+        if not starts:
+            return ()
+        return self._by_kind[kind][bisect_left(starts, low) : bisect_left(starts, high)]
+
+    def any_between(self, kind: str, low: int, high: int) -> CueHit | None:
+        """The first that starts in the range, or None."""
+        found = self.between(kind, low, high)
+        return found[0] if found else None
+
+    def last_before(self, kind: str, place: int, count: int) -> Sequence[CueHit]:
+        """Up to ``count`` that start at or before ``place``, nearest first."""
+        starts = self._starts.get(kind)
+        if not starts:
+            return ()
+        end = bisect_right(starts, place)
+        return self._by_kind[kind][max(0, end - count) : end][::-1]
+
+
+@dataclass(slots=True)
+class Reading:
+    """Everything found in one message. ``sentences`` are (start, end) token ranges; ``sentence_of`` per token."""
+
+    normalised: Normalised
+    tokens: Tokens
+    hits: list[Hit] = field(default_factory=list)
+    killed: list[Killed] = field(default_factory=list)
+    cues: Cues = field(default_factory=lambda: Cues(()))
+    persons: list[CueHit] = field(default_factory=list)
+    modifiers: list[tuple[str, str, int, int]] = field(default_factory=list)
+    sentences: list[tuple[int, int]] = field(default_factory=list)
+    sentence_of: list[int] = field(default_factory=list)
+    covered: list[bool] = field(default_factory=list)
+
+    def span(self, start: int, end: int) -> tuple[int, int]:
+        """Characters of the original text for a token range."""
+        return self.normalised.span(self.tokens.starts[start], self.tokens.ends[end - 1])
+
+
+def read(text: str, knowledge: Knowledge, codes: Sequence[str]) -> Reading:
+    """Read a message with the lexicons of ``codes``."""
+    normalised = knowledge.normaliser(text)
+    tokens = tokenise(normalised.text)
+    languages = [knowledge.languages[c] for c in codes if c in knowledge.languages]
+    tokens = _respell(tokens, languages)
+    reading = Reading(normalised, tokens)
+    _find_sentences(reading)
+    hits: list[tuple[Hit, Payload]] = []
+    marks: list[tuple[Payload, Match]] = []
+    for language in languages:
+        symbols = language.matcher.symbols(tokens.words)
+        for match in language.matcher.find(symbols, tokens.breaks):
+            payload = language.payloads[match.payload]
+            if payload.sort == "concept":
+                hit = Hit(payload.name, match.start, match.end, dict(payload.attributes), match.skipped)
+                hits.append((hit, payload))
+            else:
+                marks.append((payload, match))
+    _settle_hits(reading, hits)
+    _settle_cues(reading, marks)
+    return reading
+
+
+def _find_sentences(reading: Reading) -> None:
+    tokens = reading.tokens
+    start = 0
+    for i in range(1, len(tokens)):
+        if tokens.breaks[i] == HARD:
+            reading.sentences.append((start, i))
+            start = i
+    if len(tokens):
+        reading.sentences.append((start, len(tokens)))
+    for number, (low, high) in enumerate(reading.sentences):
+        reading.sentence_of.extend([number] * (high - low))
+
+
+def _respell(tokens: Tokens, languages: Sequence[Language]) -> Tokens:
+    """Mend misspelt Latin words, split run-together ones, join ones typed apart, replace slips of the input
+    method. Token places stay those of what was typed."""
+    for language in languages:
+        if language.replacements:
+            tokens = _replace(tokens, language.replacements)
+    english = next((lang for lang in languages if lang.code == "en"), None)
+    if english is None:
+        return tokens
+    speller = english.speller
+    memo: dict[str, str | tuple[str, str] | None] = {}
+    out = Tokens([], [], [], [], [], [], tokens.tail_asked)
+    i, total = 0, len(tokens)
+    while i < total:
+        word = tokens.words[i]
+        end, parts = i + 1, [word]
+        if len(word) > 1 and word[0].isalpha() and not is_cjk(word):
+            if i + 1 < total and not tokens.breaks[i + 1] and len(word) >= 3:
+                whole = speller.joined(word, tokens.words[i + 1])
+                if whole is not None:
+                    end, parts = i + 2, [whole]
+            if end == i + 1:
+                if word not in memo:
+                    plain = word if word.isascii() else unmask(word)
+                    memo[word] = (
+                        speller.split(plain) or speller.read(plain) or (plain if plain != word else None)
+                    )
+                mended = memo[word]
+                if mended is not None:
+                    parts = list(mended) if isinstance(mended, tuple) else [mended]
+        _copy(out, tokens, i, end, parts)
+        i = end
+    return out
+
+
+def _copy(out: Tokens, tokens: Tokens, first: int, end: int, parts: Sequence[str]) -> None:
+    """Append ``parts`` standing for the typed tokens ``first``..``end``; several parts share one place."""
+    for n, part in enumerate(parts):
+        out.words.append(part)
+        out.starts.append(tokens.starts[first])
+        out.ends.append(tokens.ends[end - 1])
+        out.breaks.append(tokens.breaks[first] if n == 0 else 0)
+        out.asked.append(tokens.asked[first] if n == 0 else False)
+        out.marks.append(tokens.marks[first] if n == 0 else "")
+
+
+def _replace(tokens: Tokens, table: Mapping[str, str]) -> Tokens:
+    """Replace token sequences ("xiong tong" → 胸 痛, 胸们 → 胸闷); longest first."""
+    keys: dict[str, list[tuple[tuple[str, ...], tuple[str, ...]]]] = {}
+    for wrong, meant in table.items():
+        typed = tuple(tokenise(wrong).words)
+        if typed:
+            keys.setdefault(typed[0], []).append((typed, tuple(tokenise(meant).words)))
+    if not any(w in keys for w in tokens.words):
+        return tokens
+    out = Tokens([], [], [], [], [], [], tokens.tail_asked)
+    i = 0
+    while i < len(tokens):
+        best: tuple[tuple[str, ...], tuple[str, ...]] | None = None
+        for sequence, right in keys.get(tokens.words[i], ()):
+            if tuple(tokens.words[i : i + len(sequence)]) == sequence and not any(
+                tokens.breaks[i + 1 : i + len(sequence)]
+            ):
+                best = (sequence, right) if best is None or len(sequence) > len(best[0]) else best
+        size = 1 if best is None else len(best[0])
+        _copy(out, tokens, i, i + size, [tokens.words[i]] if best is None else best[1])
+        i += size
+    return out
+
+
+def _settle_hits(reading: Reading, found: list[tuple[Hit, Payload]]) -> None:
+    """Cancel what an idiom covers, and of one concept keep the longest of nested hits."""
+    kills = [h for h, p in found if p.kill]
+    kill_at: dict[int, int] = {}
+    for k in kills:
+        for place in range(k.start, k.end):
+            if k.end > kill_at.get(place, -1):
+                kill_at[place] = k.end
+    kill_span = {(k.start, k.end): k for k in kills}
+    by_concept: dict[str, list[Hit]] = {}
+    for hit, payload in found:
+        if payload.kill:
+            continue
+        killer = _covering(hit, kills, kill_at, kill_span)
+        if killer is None:
+            by_concept.setdefault(hit.id, []).append(hit)
+        else:
+            reading.killed.append(Killed(hit.id, hit.start, hit.end, (killer.start, killer.end)))
+    for hits in by_concept.values():
+        reading.hits.extend(_outermost(hits)[:MAX_HITS_PER_CONCEPT])
+    reading.hits.sort(key=lambda h: (h.start, h.end, h.id))
+    reading.covered = [False] * len(reading.tokens)
+    for hit in reading.hits:
+        for place in range(hit.start, hit.end):
+            if place not in hit.skipped:
+                reading.covered[place] = True
+
+
+def _covering(
+    hit: Hit, kills: list[Hit], kill_at: Mapping[int, int], spans: Mapping[tuple[int, int], Hit]
+) -> Hit | None:
+    if kill_at.get(hit.start, -1) < hit.end:
+        return None
+    return next((k for k in kills if k.start <= hit.start and hit.end <= k.end), None)
+
+
+def _outermost(hits: list[Hit]) -> list[Hit]:
+    """Of nested hits of one concept the longest, with the attributes of all."""
+    hits.sort(key=lambda h: (h.start, -h.end, len(h.skipped)))
+    kept: list[Hit] = []
+    for hit in hits:
+        if kept and hit.end <= kept[-1].end:
+            if not kept[-1].skipped or hit.skipped:
+                kept[-1].attributes.update(hit.attributes)
+                continue
+            # A bridged match gives way to an exact one inside it: "pain … chest" around "chest pain".
+            hit.attributes.update(kept[-1].attributes)
+            kept[-1] = hit
+            continue
+        kept.append(hit)
+    return kept
+
+
+def _settle_cues(reading: Reading, marks: list[tuple[Payload, Match]]) -> None:
+    """Keep a cue unless a longer cue of a stronger kind, or a concept that literally contains it, uses its words."""
+    owned: dict[int, list[tuple[int, int]]] = {}
+    for payload, match in marks:
+        if payload.sort == "cue" and payload.name == "pseudo":
+            for place in range(match.start, match.end):
+                owned.setdefault(place, []).append((match.start, match.end))
+    solid: dict[int, tuple[int, int]] = {}
+    for hit in reading.hits:
+        for place in range(hit.start, hit.end):
+            if place not in hit.skipped:
+                solid[place] = (hit.start, hit.end)
+    persons: list[CueHit] = []
+    cues: list[CueHit] = []
+    for payload, match in marks:
+        if payload.sort == "modifier":
+            value = next(iter(payload.attributes.values()))
+            reading.modifiers.append((payload.name, value, match.start, match.end))
+            continue
+        cue = CueHit(payload.name, match.start, match.end)
+        if payload.sort == "person":
+            persons.append(cue)
+            continue
+        if payload.name in _YIELDING and (_inside(cue, owned) or _within_solid(cue, solid)):
+            continue
+        cues.append(cue)
+    reading.persons = _longest(persons)
+    spoken = {p for person in reading.persons for p in range(person.start, person.end)}
+    weak = {p for c in cues if c.kind == "self_weak" for p in range(c.start, c.end)}
+    cues = [c for c in cues if c.kind != "self" or (c.start not in spoken and c.start not in weak)]
+    by_kind: dict[str, list[CueHit]] = {}
+    for cue in cues:
+        by_kind.setdefault(cue.kind, []).append(cue)
+    reading.cues = Cues(c for found in by_kind.values() for c in _longest(found))
+
+
+_YIELDING = frozenset(["neg", "neg_verb", "neg_list", "neg_after", "answer_no", "resolved"])
+
+
+def _inside(cue: CueHit, owned: Mapping[int, list[tuple[int, int]]]) -> bool:
+    """Whether a pseudo cue covers the cue and is longer, or starts the same and is at least as long."""
+    return any(
+        low <= cue.start and cue.end <= high and (high - low) > 0 for low, high in owned.get(cue.start, ())
+    )
+
+
+def _within_solid(cue: CueHit, solid: Mapping[int, tuple[int, int]]) -> bool:
+    return all(place in solid for place in range(cue.start, cue.end))
+
+
+def _longest(hits: list[CueHit]) -> list[CueHit]:
+    """Without those that lie inside another."""
+    hits.sort(key=lambda h: (h.start, -h.end))
+    kept: list[CueHit] = []
+    for hit in hits:
+        if kept and hit.end <= kept[-1].end:
+            continue
+        kept.append(hit)
+    return kept

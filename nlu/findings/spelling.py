@@ -1,0 +1,122 @@
+"""Reads misspelt English words as the lexicon word that was meant.
+
+A table of known misspellings first; then, for a word nobody knows, one letter wrong in words of five to seven
+letters and two in longer ones; then a doubled letter too many, or two words typed as one. Short words are never
+touched (die, died, diet), nor are common words. It knows letters, not meaning.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+MIN_FUZZY, MIN_TWO_EDITS = 5, 8
+"""Rule 15 of the phenomena: edit distance 1 for length 5-7, 2 for 8 and more."""
+MAX_FUZZY = 24
+"""Longer words are not corrected: the work grows with the square of the length."""
+MIN_PART = 3
+"""Shortest part when a run-together word is split."""
+
+
+class Speller:
+    """``known`` are the lexicon's words (possible meanings), ``prefixes`` its prefixes, ``common`` words that
+    are right as they are, ``table`` known misspellings."""
+
+    def __init__(
+        self, known: Iterable[str], prefixes: Iterable[str], common: Iterable[str], table: Mapping[str, str]
+    ) -> None:
+        self._known = frozenset(w for w in known if w.isascii() and w.isalpha())
+        self._prefixes = frozenset(p for p in prefixes if p.isascii())
+        self._common = frozenset(common)
+        self._table = dict(table)
+        self._deletes: dict[str, tuple[str, ...]] | None = None
+
+    def read(self, word: str) -> str | None:
+        """The word meant, or None where ``word`` stands as it is."""
+        fixed = self._table.get(word)
+        if fixed is not None:
+            return fixed
+        if len(word) < MIN_FUZZY or len(word) > MAX_FUZZY or not word.isalpha() or self._is_known(word):
+            return None
+        return self._nearest(word)
+
+    def split(self, word: str) -> tuple[str, str] | None:
+        """Two known words that were typed as one ("chestpain"), or None."""
+        if len(word) < 2 * MIN_PART + 1 or len(word) > MAX_FUZZY or self._is_known(word):
+            return None
+        for cut in range(MIN_PART, len(word) - MIN_PART + 1):
+            left, right = word[:cut], word[cut:]
+            if left in self._known and right in self._known:
+                return (left, right)
+        return None
+
+    def joined(self, left: str, right: str) -> str | None:
+        """One long lexicon word that was typed as two ("head ache"), or None."""
+        whole = left + right
+        return whole if len(whole) >= 7 and whole in self._known else None
+
+    def knows(self, word: str) -> bool:
+        """Whether it is a word of the lexicon or a common word."""
+        return word in self._table or self._is_known(word)
+
+    def _is_known(self, word: str) -> bool:
+        if word in self._known or word in self._common:
+            return True
+        if word.endswith("s") and (word[:-1] in self._known or word[:-1] in self._common):
+            return True
+        return any(word[:k] in self._prefixes for k in range(4, len(word) + 1))
+
+    def _nearest(self, word: str) -> str | None:
+        if self._deletes is None:
+            self._deletes = _delete_index(self._targets())
+        limit = 1 if len(word) < MIN_TWO_EDITS else 2
+        best: tuple[int, int, str] | None = None
+        for form in _deletions(word, limit):
+            for target in self._deletes.get(form, ()):
+                allowed = 1 if min(len(target), len(word)) < MIN_TWO_EDITS else 2
+                distance = edit_distance(word, target, allowed)
+                if distance <= allowed:
+                    rank = (distance, 0 if target[0] == word[0] else 1, target)
+                    best = rank if best is None or rank < best else best
+        return None if best is None else best[2]
+
+    def _targets(self) -> list[str]:
+        return sorted(
+            w for w in self._known | self._prefixes if MIN_FUZZY <= len(w) <= MAX_FUZZY and w.isalpha()
+        )
+
+
+def _deletions(word: str, limit: int) -> set[str]:
+    """The word and what is left of it when up to ``limit`` letters are taken out."""
+    found = {word}
+    ring = {word}
+    for _ in range(limit):
+        ring = {w[:i] + w[i + 1 :] for w in ring for i in range(len(w))}
+        found |= ring
+    return found
+
+
+def _delete_index(words: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    index: dict[str, tuple[str, ...]] = {}
+    for word in words:
+        for form in _deletions(word, 1 if len(word) < MIN_TWO_EDITS else 2):
+            index[form] = (*index.get(form, ()), word)
+    return index
+
+
+def edit_distance(a: str, b: str, limit: int) -> int:
+    """Letters inserted, deleted, changed or swapped with their neighbour; ``limit`` + 1 stands for "more"."""
+    if abs(len(a) - len(b)) > limit:
+        return limit + 1
+    before: list[int] = []
+    previous = list(range(len(b) + 1))
+    for i, x in enumerate(a, 1):
+        row = [i]
+        for j, y in enumerate(b, 1):
+            cost = min(previous[j] + 1, row[j - 1] + 1, previous[j - 1] + (x != y))
+            if i > 1 and j > 1 and x == b[j - 2] and a[i - 2] == y:
+                cost = min(cost, before[j - 2] + 1)
+            row.append(cost)
+        if min(row) > limit:
+            return limit + 1
+        before, previous = previous, row
+    return previous[len(b)]
