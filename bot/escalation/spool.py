@@ -63,7 +63,7 @@ class Spool:
     async def append(self, record: Mapping[str, Any]) -> None:
         """Write one record and wait until it is on the disk, or :class:`SpoolUnavailable`."""
         id_ = new_id("sp")
-        blob = self._cipher.seal(json.dumps(dict(record), ensure_ascii=False), record=id_, column=COLUMN)
+        blob = self._cipher.seal(json.dumps(dict(record)), record=id_, column=COLUMN)
         line = json.dumps({"v": FORMAT, "id": id_, "blob": base64.b64encode(blob).decode()}) + "\n"
         async with self._file:
             try:

@@ -46,7 +46,7 @@ class EscalationStore:
         self._cipher = database.cipher
 
     def _seal(self, record: str, column: str, detail: Mapping[str, Any]) -> bytes:
-        return self._cipher.seal(json.dumps(dict(detail), ensure_ascii=False), record=record, column=column)
+        return self._cipher.seal(json.dumps(dict(detail)), record=record, column=column)
 
     def _opened(self, blob: bytes, record: str, column: str) -> dict[str, Any]:
         data: dict[str, Any] = json.loads(self._cipher.open(blob, record=record, column=column))

@@ -154,7 +154,7 @@ async def add_reply(
     found = await conn.execute(sa.select(messages.c.id).where(messages.c.id == reply.id))
     if found.first() is not None:
         return False
-    body = json.dumps(reply_to_json(reply), ensure_ascii=False)
+    body = json.dumps(reply_to_json(reply))
     await conn.execute(
         messages.insert().values(
             id=reply.id,

@@ -115,7 +115,7 @@ class Outbox:
         """Add a row within the caller's transaction; workers of this process wake when it commits."""
         now = self._clock()
         lane = job.lane or (f"{job.topic}/{job.conversation}" if job.conversation else None)
-        payload = json.dumps(dict(job.payload), ensure_ascii=False)
+        payload = json.dumps(dict(job.payload))
         made = await insert_new(
             conn,
             outbox,
