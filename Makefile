@@ -47,7 +47,7 @@ $(VENV)/.run: requirements/run.lock pyproject.toml | $(VENV)/bin/python
 	@$(PIP) --no-deps --ignore-requires-python --require-hashes -r requirements/run.lock
 	@echo "[2/3] Installing PyTorch ..."
 	@$(PIP) "$(TORCH)" 2>&1 | sed -n '/ERROR: Could not\|ERROR: No matching/p'; $(PY) -c "import torch"
-	@$(PIP) --no-deps --no-build-isolation -e .
+	@$(PIP) --no-deps -e .
 	@echo "[3/3] Training the dialogue model ..."
 	@$(VENV)/bin/careline train
 	@touch $@

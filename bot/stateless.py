@@ -1,27 +1,20 @@
-"""What is said when a part is away: without memory, without the dialogue engine, without a record.
+"""What is said when a part is away: without a record, without the dialogue engine, in no language that we know.
 
-Each reply rests on the message alone and says so. No state is read or written here, and no model decides.
+Fixed sentences that are true whatever else is down. No state is read or written here, and no model decides.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
-
-from bot.dialogue.types import DialogueTurn
-from bot.messages import Button, Citation, PhoneLink, Reply, ReplyKind
+from bot.messages import Button, PhoneLink, Reply, ReplyKind
 from bot.texts import Texts
 from bot.triage_reply import TriageReplies
 
-Answerer = Callable[[str, str], Awaitable[Any]]
-"""``await answerer(question, lang)`` gives ``text``, ``citations``, ``abstained`` (see ``generation.answer``)."""
-
 
 class StatelessReplies:
-    """Fixed and stateless replies for one clinic."""
+    """The fixed replies of one clinic."""
 
-    def __init__(self, texts: Texts, replies: TriageReplies, answerer: Answerer | None = None) -> None:
-        self._texts, self._replies, self._answerer = texts, replies, answerer
+    def __init__(self, texts: Texts, replies: TriageReplies) -> None:
+        self._texts, self._replies = texts, replies
 
     def not_recorded(self, lang: str) -> Reply:
         """SQL is away and the message is no emergency: nobody will see it, so say so."""
@@ -40,23 +33,6 @@ class StatelessReplies:
         return Reply(
             reply.text, lang, ReplyKind.NOTICE, tuple(Button(t, t) for t in titles), phones=reply.phones
         )
-
-    async def answer(self, turn: DialogueTurn) -> Sequence[Reply]:
-        """Redis is away: answer this message by itself, and say that it is by itself."""
-        out = [self._notice("turn.memory_away", turn.lang)]
-        level = str(turn.assessment.get("level", "none"))
-        if level in ("emergency", "urgent"):
-            return out  # the turn has said the rest
-        if level in ("routine", "self_care"):
-            out.append(self._notice(f"turn.stateless_{level}", turn.lang))
-            return out
-        answer = await self._answerer(turn.text, turn.lang) if self._answerer else None
-        if answer is None or answer.abstained:
-            out.append(self._notice("turn.stateless_none", turn.lang))
-            return out
-        citations = tuple(Citation(c.id, c.title, c.url, c.quote) for c in answer.citations)
-        out.append(Reply(answer.text, turn.lang, ReplyKind.ANSWER, citations=citations))
-        return out
 
     def _notice(self, key: str, lang: str) -> Reply:
         fields = self._replies.fields(lang)

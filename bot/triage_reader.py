@@ -5,12 +5,17 @@ Pure glue between ``nlu.findings`` and ``bot.triage``: no I/O, no model. It keep
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from bot.messages import Incoming
 from bot.triage.assess import Assessment
+from bot.triage.case import Case
+from bot.triage.engine import TriageEngine
+from nlu.findings import ContextTurn
 
 MAX_LATIN_WORDS = 2
 """A Chinese speaker's "ok" or "CT" does not change the language; three Latin words do."""
@@ -58,3 +63,38 @@ def reply_language(text: str, chosen: str | None, languages: Sequence[str]) -> s
     if _LATIN_WORD.search(text):
         return "en"
     return chosen or languages[0]
+
+
+class TriageReader:
+    """The rule layer behind the turn's needs. Immutable; safe to share between turns."""
+
+    def __init__(self, engine: TriageEngine, languages: Sequence[str]) -> None:
+        self._engine, self._languages = engine, tuple(languages)
+
+    def read(
+        self, incoming: Incoming, memory: Remembered, *, at: dt.datetime, degraded: tuple[str, ...] = ()
+    ) -> Reading:
+        """Read one message in the light of what is remembered. Never raises on any text (law 1).
+
+        A stored case that cannot be read counts as none, and ``degraded`` says ``case``.
+        """
+        asked = (ContextTurn("assistant", memory.question),) if memory.question else ()
+        extraction = self._engine.extract(incoming.text, None, asked, tuple(memory.screened))
+        case = Case()
+        if memory.case:
+            try:
+                case = Case.from_json(memory.case)
+            except ValueError:
+                degraded = (*degraded, "case")
+        merged = self._engine.merge(case, extraction, at.timestamp())
+        assessment = self._engine.assess(merged, extraction)
+        return Reading(
+            text=incoming.text,
+            lang=reply_language(incoming.text, incoming.lang, self._languages),
+            supported=extraction.language_supported,
+            assessment=assessment,
+            findings=tuple(finding.to_json() for finding in extraction.findings),
+            profile=merged.people.get("patient", extraction.profile).to_json(),
+            case=merged.to_json(),
+            degraded=degraded,
+        )

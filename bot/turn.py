@@ -87,13 +87,14 @@ class Store(Protocol):
     async def conversation(self, conversation: str) -> Conversation | None: ...
     async def accept(self, incoming: Incoming) -> Accepted: ...
     async def replies(self, message: str) -> Sequence[Reply]: ...
-    async def escalate(self, escalation: Escalation, reply: Reply | None) -> int | None:
+    async def escalate(self, escalation: Escalation, reply: Reply) -> int | None:
         """Decision, escalation, its alert, and the reply that tells of it: one transaction, once per message."""
 
-    async def decide(self, message: str, reading: Reading) -> None: ...
     async def complete(
-        self, message: str, conversation: str, replies: Sequence[Reply], lang: str
-    ) -> Sequence[int]: ...
+        self, message: str, conversation: str, replies: Sequence[Reply], reading: Reading, channel: str
+    ) -> Sequence[int]:
+        """Replies, decision, outbox rows and the processed mark: one transaction. Gives their numbers."""
+
     async def relay(self, message: str, conversation: str) -> None: ...
     async def ask_for_person(self, conversation: str, message: str, reason: str) -> None: ...
     async def pending(self) -> Sequence[Incoming]: ...
@@ -102,7 +103,8 @@ class Store(Protocol):
 class Spool(Protocol):
     """The local append-only file that holds escalations while SQL is away."""
 
-    async def append(self, escalation: Escalation) -> None: ...
+    async def append(self, escalation: Escalation, reply: Reply) -> None:
+        """Raises OSError when the file cannot be written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +132,11 @@ class Locks(Protocol):
 class Live(Protocol):
     """Tells open consoles and widgets that something happened; losing an event loses nothing durable."""
 
-    async def publish(self, channel: str, event: dict[str, Any]) -> None: ...
+    async def replied(self, conversation: str, seq: int, reply: Reply) -> None:
+        """A reply is in the record; other windows of the same patient show it too."""
+
+    async def console(self, event: dict[str, Any]) -> None:
+        """Something changed that staff see. Ids and codes only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +202,16 @@ class Turn:
                 if again is not None and again.processed:
                     return await self._say_again(again, alone, sink)
             return await self._rest(incoming, reading, accepted, said, recorded)
+
+    async def accept(self, incoming: Incoming) -> Accepted:
+        """Write a message down before its turn, for a connector that acknowledges first.
+
+        Raises :class:`StoreAway`, for an emergency sooner than otherwise: its answer must not wait for SQL.
+        """
+        alone = self._reader.read(incoming, Memory(), at=self._clock())
+        hurry = alone.assessment.level is Level.EMERGENCY
+        limit = EMERGENCY_ACCEPT_S if hurry else STORE_LIMIT_S
+        return await within(limit, self._store.accept(incoming), StoreAway)
 
     async def emergency_only(self, incoming: Incoming, sink: ReplySink) -> bool:
         """For callers that must refuse a message (rate limit): answer it all the same if it is an emergency."""
@@ -277,8 +293,9 @@ class Turn:
             escalation, self._tell(reading, Recorded.YES, first), said
         ):
             return Recorded.YES
-        recorded = await self._put_in_spool(escalation)
-        await said.reply(self._tell(reading, recorded, first))
+        reply = said.numbered(self._tell(reading, Recorded.SPOOLED, first))
+        recorded = await self._put_in_spool(escalation, reply)
+        await said.reply(reply if recorded is Recorded.SPOOLED else self._tell(reading, recorded, first))
         await said.flush()  # nothing durable will carry it to the patient
         return recorded
 
@@ -294,17 +311,19 @@ class Turn:
         limit = EMERGENCY_RECORD_S if escalation.level == Level.EMERGENCY.code else STORE_LIMIT_S
         reply = said.numbered(reply)
         try:
-            await within(limit, self._store.escalate(escalation, reply), StoreAway)
+            seq = await within(limit, self._store.escalate(escalation, reply), StoreAway)
         except StoreAway:
             log.error("store away at escalation level=%s; spooling", escalation.level)
             return False
         await said.stored(reply)
-        await self._live.publish("console", {"type": "escalation", "conversation": escalation.conversation})
+        if seq is not None:
+            await self._live.replied(escalation.conversation, seq, reply)
+        await self._live.console({"type": "escalation", "conversation": escalation.conversation})
         return True
 
-    async def _put_in_spool(self, escalation: Escalation) -> Recorded:
+    async def _put_in_spool(self, escalation: Escalation, reply: Reply) -> Recorded:
         try:
-            await self._spool.append(escalation)
+            await self._spool.append(escalation, reply)
         except OSError as error:
             log.critical("escalation could be written nowhere: %s", error.__class__.__name__)
             return Recorded.NO
@@ -362,10 +381,6 @@ class Turn:
             channel=incoming.channel,
             at=self._clock(),
         )
-        if "redis" in reading.degraded:
-            for reply in await self._stateless.answer(turn):
-                await said.reply(reply)
-            return
         try:
             await asyncio.wait_for(self._dialogue.handle(turn, said), DIALOGUE_LIMIT_S)
         except (DialogueUnavailable, TimeoutError):
@@ -388,18 +403,17 @@ class Turn:
         """Replies into the outbox with the message marked done, in one transaction; then the memory."""
         unsaid = said.unstored
         try:
-            if not said.recorded:
-                await within(STORE_LIMIT_S, self._store.decide(accepted.message, reading), StoreAway)
-            done = self._store.complete(accepted.message, incoming.conversation, unsaid, reading.lang)
+            done = self._store.complete(
+                accepted.message, incoming.conversation, unsaid, reading, incoming.channel
+            )
             seqs = await within(STORE_LIMIT_S, done, StoreAway)
         except StoreAway:
             log.error("store away at completion; the replies are said without a record")
             await said.flush()
             return
         for seq, reply in zip(seqs, unsaid, strict=True):
-            event = {"type": "reply", "seq": seq, "reply_id": reply.id}
-            await self._live.publish(incoming.conversation, event)
-        await self._live.publish("console", {"type": "message", "conversation": incoming.conversation})
+            await self._live.replied(incoming.conversation, seq, reply)
+        await self._live.console({"type": "message", "conversation": incoming.conversation})
         if "redis" not in reading.degraded:
             screened = await self._dialogue.screened(incoming.conversation)
             question = said.replies[-1].text if said.replies else ""

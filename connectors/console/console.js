@@ -13,7 +13,7 @@ const T = {
     system: "Note", waiting: "waiting", held: (who) => `held by ${who}`, you: "you", late: "overdue",
     due: (t) => `answer by ${t}`, source: "Source", triage: "Triage rule", person_request: "Wants a person",
     callback: "Wants a call back", new_alarm: "New emergency in the queue", sent: "Sent", unseen: "nobody has it yet",
-    close_ask: "Why is this closed? (seen, called, no answer, mistake …)", fault: "That did not work: ", ruleset: "Ruleset",
+    close_ask: "Why is this closed?", close_handled: "Dealt with", close_called_back: "Called back", close_emergency_services: "Emergency services involved", close_no_answer: "No answer", close_not_needed: "Not needed", close_duplicate: "Duplicate", fault: "That did not work: ", ruleset: "Ruleset",
     phone: "Call-back number", earlier: "Said earlier", not_reviewed: "rule not yet clinically reviewed",
   },
   zh: {
@@ -27,7 +27,7 @@ const T = {
     system: "备注", waiting: "等待", held: (who) => `${who}处理中`, you: "您", late: "已超时",
     due: (t) => `请在${t}前回复`, source: "来源", triage: "分诊规则", person_request: "要找人工",
     callback: "请求回电", new_alarm: "队列里有新的急症", sent: "已发送", unseen: "还没有人接",
-    close_ask: "结束原因（已看、已打电话、无人接听、误报……）", fault: "没有成功：", ruleset: "规则版本",
+    close_ask: "结束原因", close_handled: "已处理", close_called_back: "已回电", close_emergency_services: "已联系急救", close_no_answer: "无人接听", close_not_needed: "不需要", close_duplicate: "重复", fault: "没有成功：", ruleset: "规则版本",
     phone: "回电号码", earlier: "之前说过", not_reviewed: "规则尚未经临床审核",
   },
 };
@@ -95,6 +95,7 @@ async function refresh() {
   drawQueue();
   if (state.open) await openCase(state.open, false);
 }
+const CLOSE = ["handled", "called_back", "emergency_services", "no_answer", "not_needed", "duplicate"];
 const GROUPS = ["emergency", "urgent", "routine"];
 const group = (level) => (GROUPS.includes(level) ? level : "routine");
 function ago(iso) {
@@ -137,7 +138,7 @@ async function openCase(id, focus) {
   const draft = document.querySelector("form.say textarea")?.value || ""; const keepFocus = document.activeElement?.tagName === "TEXTAREA";
   const mine = d.claimed_by === state.me.id; const level = group(d.level); const box = $("case");
   const act = (name, body) => async (event) => { event.currentTarget.disabled = true; try { await api("POST", `escalations/${encodeURIComponent(id)}/${name}`, body ? body() : {}); await refresh(); } catch (e) { fault(e); await refresh().catch(() => {}); } };
-  const closing = () => { const why = window.prompt(t("close_ask")); if (why === null) throw new Error("–"); return { reason: why || "-" }; };
+  const why = el("select", { id: "close-reason", "aria-label": t("close_ask") }, ...CLOSE.map((c) => el("option", { value: c }, t(`close_${c}`))));
   box.replaceChildren(
     el("div", { class: "head" }, el("span", { class: `level ${level}` }, t(level)),
       el("h2", { id: "detail-title" }, d.reasons.length ? reason(d.reasons[0]) : t(d.kind)),
@@ -147,7 +148,7 @@ async function openCase(id, focus) {
       d.claimed_by && !mine ? el("button", { "data-act": "takeover", onclick: act("takeover") }, t("takeover")) : null,
       mine ? el("button", { "data-act": "handback", onclick: act("handback") }, t("handback")) : null,
       mine ? el("button", { "data-act": "release", onclick: act("release") }, t("release")) : null,
-      d.status !== "closed" ? el("button", { "data-act": "close", onclick: act("close", closing) }, t("close")) : null),
+      d.status !== "closed" ? el("span", { class: "closing" }, why, el("button", { "data-act": "close", onclick: act("close", () => ({ reason: why.value })) }, t("close"))) : null),
     el("section", { class: `card why-card ${level}` }, el("h3", {}, t("own_words")),
       ...d.words.map((w) => marked(w.text, w.spans)),
       d.phone ? el("p", {}, el("strong", {}, `${t("phone")}: `), el("a", { href: `tel:${d.phone}` }, d.phone)) : null,
@@ -176,7 +177,7 @@ function sayForm(d, draft) {
   area.addEventListener("keydown", (e) => { if (e.key === "Enter" && (e.ctrlKey || e.metaKey)) form.requestSubmit(); });
   return form;
 }
-function fault(error) { if (error.message !== "–") $("alarm").textContent = t("fault") + error.message; }
+function fault(error) { $("alarm").textContent = t("fault") + error.message; }
 document.querySelector("#login form").addEventListener("submit", async (event) => {
   event.preventDefault(); const form = event.currentTarget; const error = form.querySelector(".error"); error.textContent = "";
   try { await enter(await api("POST", "login", { login: form.login.value, password: form.password.value })); form.reset(); }
