@@ -11,6 +11,11 @@ import unicodedata
 import warnings
 from functools import lru_cache
 
+_EN_PHRASE_RE = re.compile(
+    r"\b(?:should|do|must|need)\s+(?:i|we|to)\s+(?:be\s+)?worr(?:y|ied)(?:\s+about)?\b"
+)
+"""Phrases whose words are topics elsewhere: "when should I worry" does not ask about worrying."""
+_NUMBER_RE = re.compile(r"\d")
 _WORD_RE = re.compile(r"[a-z]+(?:'[a-z]+)?|\d+(?:\.\d+)?")
 _CJK_RUN_RE = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff]+")
 
@@ -19,7 +24,7 @@ EN_STOP = frozenset(
     and another any anybody anymore anyone anything anyway are around as ask at away back be because become
     been before being below best better between both but by call came can cannot cause check come concern
     could day deal did difference do doctor does doing done down due during each either else end enough etc
-    even ever every everyone everything explain fast feel few find first for from further gave get give go
+    even ever every everyone everything explain fast feel rid adult few find first for from further gave get give go
     going gone good got great had happen hard has have having he hello help her here hers herself hey hi him
     himself his hope how however i if in info information inside instead into is it its itself just keep kind
     know last least less let like likely long look lot made make many matter may maybe me mean might mine
@@ -31,7 +36,7 @@ EN_STOP = frozenset(
     that the their them then there these they thing think this those though thought through till time to
     today together told tomorrow too took tried try type under until up upon us use used useful using usually
     various very via want was way we week well went were what whatever when where whether which while who
-    whole whom whose why will wish with within without wonder work worry worse would wouldn yes yesterday yet
+    whole whom whose why will wish with within without wonder work worse would wouldn yes yesterday yet
     you your yours yourself hour year tip option treat treatment cure remedy symptom sign medicine medication
     drug condition illness disease medical health medically avoid reduce prevent manage ease relieve relief
     handle safe safely dangerous serious bad mild severe common commonly main isn don doesn didn hasn haven
@@ -48,7 +53,7 @@ ZH_STOP = tuple(
         是 的 了 吗 呢 吧 啊 呀 和 与 或 在 有 也 都 就 还 很 太 最 更 把 被 让 对 给 从 到 得 着 过 会 能 要 用 吃什么 做什么
         办法 方法 原因 症状 治疗 治好 缓解 处理 好转 建议 注意 情况 问题 东西 关于 介绍 引起 导致 造成 预防 避免 减轻
         去看医生 看医生 医生 就医 疾病 毛病 正常 严重 厉害 管用 有效 有用 好不好 行不行 老是 总是 经常 突然 感觉 觉得
-        不舒服 怎 吗 该 去""".split(),
+        不舒服 一般 通常 早期 表现 知道 自己 是否 属于 好得快 快点 大人 成人 有没 多长时间 怎 吗 该 去 算 好""".split(),
         key=len,
         reverse=True,
     )
@@ -120,6 +125,13 @@ _SPELLINGS = {
     "swollen": "swell",
     "bleed": "bleed",
     "bled": "bleed",
+    "contagious": "catching",
+    "infectious": "catching",
+    "addictive": "dependent",
+    "addicted": "dependent",
+    "feverish": "fever",
+    "nausea": "sick",
+    "nauseous": "sick",
 }
 
 
@@ -161,6 +173,8 @@ def stem(word: str) -> str:
         w = w[:-2]
     elif len(w) > 3 and w.endswith("s") and not re.search(r"(?:ss|us|is)$", w):
         w = w[:-1]
+    if len(w) > 4 and w.endswith("ied"):
+        w = w[:-3] + "y"
     for suffix in ("ing", "ed", "ly"):
         if w.endswith(suffix) and len(w) - len(suffix) >= 3 and re.search(r"[aeiouy]", w[: -len(suffix)]):
             w = w[: -len(suffix)]
@@ -184,11 +198,13 @@ _STOP_STEMS = frozenset(stem(w) for w in EN_STOP)
 
 def _english(text: str, keep_stop: bool) -> list[str]:
     words: list[str] = []
-    for word in _WORD_RE.findall(text):
+    for word in _WORD_RE.findall(_EN_PHRASE_RE.sub(" ", text)):
         words += _SPELLINGS.get(word, word).split()
     terms = []
     for word in words:
-        if not keep_stop and (word in EN_STOP or stem(word) in _STOP_STEMS or len(word) == 1):
+        if not keep_stop and (
+            word in EN_STOP or stem(word) in _STOP_STEMS or len(word) == 1 or _NUMBER_RE.match(word)
+        ):
             continue
         terms.append(stem(word))
     return terms
@@ -226,7 +242,17 @@ def content_terms(text: str, lang: str) -> list[str]:
     return [stem(w) for w in words if w not in EN_FUNCTION]
 
 
-def terms(text: str, lang: str, *, keep_stop: bool = False) -> list[str]:
-    """The terms of ``text`` in order, repeats kept. ``lang`` other than ``zh`` is read as English."""
+def terms(text: str, lang: str) -> list[str]:
+    """The terms of ``text`` that may name a topic, in order, repeats kept; numbers name none. ``lang`` other than
+    ``zh`` is read as English."""
     folded = normalise(text, lang)
-    return _chinese(folded, keep_stop) if lang == "zh" else _english(folded, keep_stop)
+    return _chinese(folded, keep_stop=False) if lang == "zh" else _english(folded, keep_stop=False)
+
+
+def document_terms(text: str, lang: str) -> list[str]:
+    """The terms of a text that is searched: Chinese also by single characters, so that a question's lone character
+    (吐, 咳) finds it."""
+    found = terms(text, lang)
+    if lang != "zh":
+        return found
+    return found + [c for run in _CJK_RUN_RE.findall(normalise(text, lang)) for c in run]
