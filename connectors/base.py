@@ -37,12 +37,16 @@ class ConversationRef:
 
 @dataclass(frozen=True, slots=True)
 class AcceptResult:
-    """What became of a message that was written down. ``repeat``: it was there already, nothing is to be
-    done."""
+    """What became of a message that was written down. ``repeat``: it was there already.
+
+    ``finished``: a repeat whose turn has ended or is in somebody's hands. False: written down but never
+    answered (the process was killed in between), so whoever gets the repeat takes it up.
+    """
 
     repeat: bool
     message_id: str
     seq: int | None = None
+    finished: bool = True
 
 
 @dataclass(frozen=True, slots=True)
