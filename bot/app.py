@@ -35,6 +35,7 @@ from bot.generator_child import generator
 from bot.live import Live
 from bot.memory import RedisMemories
 from bot.messages import now_utc
+from bot.metrics import Metrics
 from bot.records.audit import AuditLog
 from bot.records.buttons import ButtonTokens
 from bot.records.conversations import Conversations
@@ -60,8 +61,10 @@ from bot.turn import Turn
 from bot.turn_store import SqlStore
 from connectors.base import Connector
 from connectors.console.server import Console
+from connectors.delivery import MemoryOutbox
 from connectors.rest import RestConnector
 from connectors.telegram import TelegramConnector
+from connectors.telegram_api import TelegramApi
 from connectors.tokens import SignedTokens
 from connectors.web.widget import WebConnector
 
@@ -97,6 +100,7 @@ class Careline:
     worker: OutboxWorker
     deadlines: DeadlineJob
     connectors: tuple[Connector, ...]
+    metrics: Metrics
     took: dict[str, float] = field(default_factory=dict)
     _jobs: list[asyncio.Task[None]] = field(default_factory=list)
 
@@ -238,11 +242,12 @@ def build(settings: Settings) -> Careline:
         clinic=clinic,
         push_channels=push,
     )
-    door = Door(turn, conversations, inbox)
+    metrics = Metrics()
+    door = Door(turn, conversations, inbox, metrics)
 
     # the edges
     tokens = SignedTokens([bytes.fromhex(cipher.mac("conversation-tokens", b"v1"))])
-    telegram = _telegram(settings, door, Buttons(ButtonTokens(database)), clinic)
+    telegram = _telegram(settings, door, Buttons(ButtonTokens(database)), clinic, texts)
     desk = _desk(escalations, clinic, live, staff)
     connectors: list[Connector] = [
         WebConnector(
@@ -275,7 +280,7 @@ def build(settings: Settings) -> Careline:
     senders: dict[str, Any] = {}
     if telegram is not None:
         connectors.append(telegram)
-        senders["telegram"] = telegram
+        senders[telegram.name] = telegram.sender
     delivery = Delivery(conversations, inbox, live, senders)
     worker = outbox.worker(
         {REPLY_TOPIC: delivery, ALERT_TOPIC: staff_alert_handler(live.console)}, name="main"
@@ -301,6 +306,7 @@ def build(settings: Settings) -> Careline:
         worker=worker,
         deadlines=DeadlineJob(escalations, clinic),
         connectors=tuple(connectors),
+        metrics=metrics,
     )
 
 
@@ -338,20 +344,28 @@ def _dialogue(
     return RasaDialogue(settings.models / ARCHIVE, CarelineTrackerStore(sessions, cipher), locks, services)
 
 
-def _telegram(settings: Settings, door: Door, buttons: Buttons, clinic: Clinic) -> TelegramConnector | None:
+def _telegram(
+    settings: Settings, door: Door, buttons: Buttons, clinic: Clinic, texts: Texts
+) -> TelegramConnector | None:
+    """The connector where a bot token is set. Replies go out of the durable outbox; the one in memory carries
+    what has to be said while SQL is away."""
     if settings.telegram_token is None:
         return None
     if settings.telegram_secret is None:
         raise StartError("CARELINE_TELEGRAM_SECRET is missing: without it anyone could pose as Telegram")
-    return TelegramConnector(
+    fallback = MemoryOutbox()
+    connector = TelegramConnector(
         door,
+        fallback,
         buttons,
-        token=settings.telegram_token.get_secret_value(),
+        TelegramApi(settings.telegram_token.get_secret_value(), base_url=settings.telegram_api),
+        clinic,
+        texts,
         secret=settings.telegram_secret.get_secret_value(),
-        api=settings.telegram_api,
-        languages=clinic.languages,
         public_url=settings.public_url or "",
     )
+    fallback.register(connector.name, connector.sender)
+    return connector
 
 
 def _desk(escalations: Escalations, clinic: Clinic, live: Live, staff: StaffStore) -> Desk:

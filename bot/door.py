@@ -6,11 +6,13 @@ It turns "the database is away" into the connectors' own error and nothing else;
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Mapping
 from typing import Any
 
 from bot.live import Live
 from bot.messages import Incoming, Reply, ReplySink
+from bot.metrics import Metrics
 from bot.records.buttons import ButtonTokens
 from bot.records.conversations import Conversation, Conversations
 from bot.records.errors import BadValue, RecordsUnavailable, UnknownRecord
@@ -29,8 +31,9 @@ OPEN_LIMIT_S = 1.0
 class Door:
     """:class:`connectors.base.TurnPort`."""
 
-    def __init__(self, turn: Turn, conversations: Conversations, inbox: Inbox) -> None:
+    def __init__(self, turn: Turn, conversations: Conversations, inbox: Inbox, metrics: Metrics) -> None:
         self._turn, self._conversations, self._inbox = turn, conversations, inbox
+        self._metrics = metrics
 
     async def open(self, channel: str, address: str, lang: str | None) -> ConversationRef:
         """Get or create the conversation of an address."""
@@ -52,8 +55,16 @@ class Door:
         return AcceptResult(done.repeat, done.message, done.seq)
 
     async def run(self, incoming: Incoming, sink: ReplySink) -> None:
-        """The whole turn."""
-        await self._turn.run(incoming, sink)
+        """The whole turn, counted and timed."""
+        began = time.perf_counter()
+        timed = _TimedSink(sink)
+        try:
+            done = await self._turn.run(incoming, timed)
+        except Exception:
+            self._metrics.fault(incoming.channel)
+            raise
+        first = None if timed.first is None else timed.first - began
+        self._metrics.turn(incoming.channel, done.level.code, time.perf_counter() - began, first)
 
     async def emergency_only(self, incoming: Incoming, sink: ReplySink) -> bool:
         """Answer it only if it is an emergency."""
@@ -68,6 +79,26 @@ class Door:
         await _bounded(self._conversations.set_lang(conversation, lang))
 
 
+class _TimedSink:
+    """Passes everything on and notes when the first thing was said."""
+
+    def __init__(self, sink: ReplySink) -> None:
+        self._sink = sink
+        self.first: float | None = None
+
+    async def reply(self, reply: Reply) -> None:
+        self._note()
+        await self._sink.reply(reply)
+
+    async def partial(self, reply_id: str, text: str, lang: str) -> None:
+        self._note()
+        await self._sink.partial(reply_id, text, lang)
+
+    def _note(self) -> None:
+        if self.first is None:
+            self.first = time.perf_counter()
+
+
 class Buttons:
     """:class:`connectors.base.ButtonTokens` over the records."""
 
@@ -76,7 +107,7 @@ class Buttons:
 
     async def issue(self, conversation: str, payload: str) -> str:
         """A short opaque token for a payload."""
-        return await _bounded(self._tokens.issue(conversation, payload))
+        return str(await _bounded(self._tokens.issue(conversation, payload)))
 
     async def redeem(self, conversation: str, token: str) -> str | None:
         """The payload behind a pressed button."""
