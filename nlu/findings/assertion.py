@@ -56,6 +56,13 @@ def judge(reading: Reading, concepts: Mapping[str, Concept]) -> list[Asserted]:
     return judged
 
 
+def judge_place(reading: Reading, name: str, start: int, end: int) -> Asserted:
+    """Judge a measured value at tokens ``start``..``end`` as if it were a concept of kind sign."""
+    asserted = _Judge(reading, Hit(name, start, end, {}), None).judge()
+    asserted.kind = "sign"
+    return asserted
+
+
 class _Judge:
     """Judges one hit. One short method per question asked of the sentence."""
 

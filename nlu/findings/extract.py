@@ -10,10 +10,13 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
-from nlu.findings.assertion import Asserted, judge
+from nlu.findings.assertion import Asserted, judge, judge_place
+from nlu.findings.context import Question, last_question, question_of, resolve
 from nlu.findings.language import detect
 from nlu.findings.lexicon import Knowledge, load_knowledge
 from nlu.findings.modifiers import attach
+from nlu.findings.numbers import UNIT, Measured, Number, durations, measure, numbers
+from nlu.findings.profile import profiles
 from nlu.findings.reading import Reading, read
 from nlu.findings.types import (
     Cancelled,
@@ -21,7 +24,6 @@ from nlu.findings.types import (
     Cue,
     Extraction,
     Finding,
-    Profile,
     Status,
     Subject,
     Time,
@@ -46,20 +48,65 @@ class Extractor:
         """Findings, profile and language of ``text``; see :func:`extract`."""
         detected = detect(text, lang, self.knowledge)
         reading = read(text, self.knowledge, detected.codes)
+        question = self._question(context, screened)
+        found = numbers(reading.tokens)
         judged = judge(reading, self.knowledge.concepts)
-        attributes = attach(reading, judged)
+        attributes = attach(reading, judged, durations(reading, found))
         findings = [self._finding(reading, a, extra) for a, extra in zip(judged, attributes, strict=True)]
+        findings += self._values(reading, measure(reading, found, question.measures))
+        findings += self._answers(reading, question, findings)
         if not detected.supported:
             findings.append(_unsupported(len(text)))
+        findings = _derived(findings)
+        own, people = profiles(reading, found)
+        if question.age and own.age_years is None and not people:
+            own = replace(own, age_years=_bare_age(reading, found))
         cancelled = tuple(
             Cancelled(k.id, reading.span(k.start, k.end), "idiom", reading.span(*k.by))
             for k in reading.killed
         )
-        others = [f.person for f in findings if f.subject is Subject.OTHER]
         return Extraction(
-            tuple(findings), Profile(), detected.lang, detected.supported,
-            others[0] if others and len(others) == len(findings) else None, {}, cancelled,
-        )  # fmt: skip
+            tuple(findings), own, detected.lang, detected.supported, _concerned(findings), people, cancelled
+        )
+
+    def _question(self, context: Sequence[ContextTurn], screened: Sequence[str]) -> Question:
+        """What the assistant asked last."""
+        text = last_question(context)
+        if text is None:
+            return question_of(None, (), screened)
+        reading = read(text, self.knowledge, detect(text, None, self.knowledge).codes)
+        judged = judge(reading, self.knowledge.concepts)
+        attributes = attach(reading, judged, [])
+        items = [
+            (a.hit.id, a.status is Status.NEGATED, a.hit.start, extra)
+            for a, extra in zip(judged, attributes, strict=True)
+        ]
+        return question_of(reading, items, screened)
+
+    def _values(self, reading: Reading, measured: Sequence[Measured]) -> list[Finding]:
+        out = []
+        for m in measured:
+            a = judge_place(reading, m.id, m.start, m.end)
+            finding = self._finding(reading, a, {})
+            if finding.status is Status.NEGATED:
+                finding = replace(finding, status=Status.PRESENT)
+            out.append(replace(finding, kind="sign", value=m.value, unit=UNIT[m.id]))
+        return out
+
+    def _answers(self, reading: Reading, question: Question, findings: Sequence[Finding]) -> list[Finding]:
+        if not question.items:
+            return []
+        said = {c for f in findings for c in self.knowledge.closure(f.id)}
+        out = []
+        for answered in resolve(reading, question, frozenset(said)):
+            concept = self.knowledge.concepts.get(answered.item.id)
+            span = reading.span(answered.start, answered.end)
+            finding = Finding(
+                answered.item.id, answered.status, Subject.PATIENT, Time.NOW, span,
+                cue=Cue("answer", span), kind=concept.kind if concept else "symptom", assumed=True, answered=True,
+            )  # fmt: skip
+            out.append(replace(finding, **answered.item.attributes))  # type: ignore[arg-type]
+        return out
 
     def _finding(self, reading: Reading, a: Asserted, extra: dict[str, str | float]) -> Finding:
         cue = None if a.cue is None else Cue(_cue_kind(a), reading.span(a.cue.start, a.cue.end))
@@ -74,6 +121,40 @@ def _cue_kind(a: Asserted) -> str:
     if a.subject in (Subject.FAMILY, Subject.FICTION):
         return a.subject.value
     return a.status.value if a.status is not Status.PRESENT else a.time.value
+
+
+FEVER_FROM = 38.0
+"""Degrees Celsius; NICE NG143 and NHS high-temperature pages, 2026-11-23."""
+LOW_GLUCOSE_BELOW = 4.0
+"""mmol/L; NHS low blood sugar page, 2026-11-23 (facts/red_flags.yaml, vitals.glucose)."""
+
+
+def _derived(findings: list[Finding]) -> list[Finding]:
+    """Concepts that a value says: 38.5 C is a fever, glucose 3.1 is low blood sugar."""
+    out = list(findings)
+    for f in findings:
+        if f.value is None or not f.counts:
+            continue
+        if f.id == "temperature" and f.value >= FEVER_FROM:
+            out.append(replace(f, id="fever", kind="symptom", value=None, unit=None, derived_from=f.id))
+        elif f.id == "glucose" and f.value < LOW_GLUCOSE_BELOW:
+            out.append(
+                replace(f, id="low_blood_sugar", kind="symptom", value=None, unit=None, derived_from=f.id)
+            )
+    return out
+
+
+def _bare_age(reading: Reading, found: Sequence[Number]) -> float | None:
+    """The age in the answer to "how old are you?"."""
+    if len(found) == 1 and len(reading.tokens) <= 6 and 0 <= found[0].value <= 120:
+        return found[0].value
+    return None
+
+
+def _concerned(findings: Sequence[Finding]) -> str | None:
+    """The one other person whom every counting finding concerns, or None."""
+    whose = {f.who for f in findings if f.counts and not f.answered}
+    return whose.pop() if len(whose) == 1 and "patient" not in whose else None
 
 
 def _unsupported(length: int) -> Finding:

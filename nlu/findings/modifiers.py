@@ -6,6 +6,8 @@ never changes whether a finding is present.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from nlu.findings.assertion import Asserted, _clause_edges
 from nlu.findings.reading import Reading
 
@@ -14,14 +16,19 @@ REACH = 12
 _STRENGTH = {"severe": 3, "moderate": 2, "mild": 1}
 
 
-def attach(reading: Reading, judged: list[Asserted]) -> list[dict[str, str | float]]:
-    """For each judged hit the attributes it gets, its pattern's own ones first."""
+def attach(
+    reading: Reading, judged: list[Asserted], durations: Sequence[tuple[float, int, int]]
+) -> list[dict[str, str | float]]:
+    """For each judged hit the attributes it gets, its pattern's own ones first. ``durations``: (hours, tokens)."""
     out: list[dict[str, str | float]] = [dict(a.hit.attributes) for a in judged]
     for name, value, start, end in reading.modifiers:
         for index in _targets(reading, judged, start, end):
             known = out[index].get(name)
             if known is None or (name == "severity" and _STRENGTH[value] > _STRENGTH[str(known)]):
                 out[index][name] = value
+    for hours, start, end in durations:
+        for index in _targets(reading, judged, start, end):
+            out[index].setdefault("duration_hours", round(hours, 2))
     return out
 
 

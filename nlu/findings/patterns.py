@@ -1,7 +1,8 @@
 """The pattern language of the lexicon, parsed into small trees.
 
 ``word`` · ``word*`` (at least three letters) · ``(a|b c|@cls)`` · ``[x|y]`` or ``(x|y)?`` optional ·
-``@class`` · ``..`` gap of 0-3 tokens, ``..N`` of 0-N (N at most 6). Runs of Chinese characters are the sequence of their characters.
+``@class`` · ``..`` gap of 0-3 tokens, ``..N`` of 0-N (N at most 8; at an end it means nothing). A run of Chinese
+characters is the sequence of its characters.
 Nothing is matched here; :mod:`nlu.findings.matcher` does that.
 """
 
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 
 from nlu.findings.tokens import tokenise
 
-DEFAULT_GAP, MAX_GAP = 3, 6
+DEFAULT_GAP, MAX_GAP = 3, 8
 MIN_PREFIX = 3
 MAX_CLASS_DEPTH = 8
 """Classes may use classes; deeper than this is a circle."""
@@ -54,10 +55,10 @@ class Alt:
 Element = Lit | Prefix | Gap | Alt
 
 _PIECE = re.compile(
-    r"\s+|\.\.(\d*)|@([A-Za-z_][A-Za-z0-9_]*)|(\)\?|[()\[\]|])|([^\s()\[\]|@]+?)(?=\.\.|[\s()\[\]|@]|$)"
+    r"\s+|\.\.(\d*)|@([A-Za-z_][A-Za-z0-9_]*)|(\)\?|\][?*]|[()\[\]|])|([^\s()\[\]|@]+?)(?=\.\.|[\s()\[\]|@]|$)"
 )
 
-_ENDS = frozenset([")", "]", "|", ")?"])
+_ENDS = frozenset([")", "]", "|", ")?", "]?", "]*"])
 
 
 class PatternParser:
@@ -76,8 +77,10 @@ class PatternParser:
             raise PatternError(f"unexpected {pieces[rest]!r} in pattern {pattern!r}")
         if not any(_must_consume(e) for e in elements):
             raise PatternError(f"pattern {pattern!r} would match nothing at all")
-        if isinstance(elements[0], Gap) or isinstance(elements[-1], Gap):
-            raise PatternError(f"pattern {pattern!r} begins or ends with a gap")
+        while isinstance(elements[0], Gap):
+            elements = elements[1:]
+        while isinstance(elements[-1], Gap):
+            elements = elements[:-1]
         return elements
 
     def _sequence(self, pieces: list[str], i: int, pattern: str) -> tuple[tuple[Element, ...], int]:
@@ -111,6 +114,8 @@ class PatternParser:
                 continue
             if close == ")" and pieces[i] == ")?":
                 return Alt(((), *options)), i + 1
+            if close == "]" and pieces[i] in ("]?", "]*"):
+                return Alt(tuple(options)), i + 1
             if pieces[i] != close:
                 raise PatternError(f"unexpected {pieces[i]!r} in pattern {pattern!r}")
             return Alt(tuple(options)), i + 1

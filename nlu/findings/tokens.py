@@ -16,7 +16,8 @@ NONE, LIST, SOFT, HARD = 0, 1, 2, 3
 _TOKEN = re.compile(
     r"(?P<w>[a-z][a-z0-9]*(?:'[a-z0-9]+)*)"
     r"|(?P<o>\d+(?:st|nd|rd|th)(?![a-z]))"
-    r"|(?P<n>\d+(?:\.\d+)?)"
+    r"|(?P<n>\d{2},\d(?![\d,])|\d{1,3}(?:,\d{3})+(?!\d)|\d+(?:[.·]\d+)?)"
+    r"|(?P<q>%)"
     r"|(?P<c>[\u3400-\u9fff\uf900-\ufaff])"
     r"|(?P<x>[^\W\d_]+)"
     r"|(?P<p>\.{2,}|。{2,}|[.!?;\n。,:、/()\[\]|–—]|-(?=\s|-)|(?<=\s)-)"
@@ -61,7 +62,7 @@ def tokenise(text: str) -> Tokens:
             asked = asked or piece == "?"
             mark += piece[0]
             continue
-        out.words.append(piece.replace("'", "") if kind == "w" else piece)
+        out.words.append(_written(kind, piece))
         out.starts.append(match.start())
         out.ends.append(match.end())
         out.breaks.append(level)
@@ -70,6 +71,18 @@ def tokenise(text: str) -> Tokens:
         level, asked, mark = NONE, False, ""
     out.tail_asked = asked
     return out
+
+
+def _written(kind: str | None, piece: str) -> str:
+    """A token as the lexicon writes it: no apostrophes, a decimal point, "percent" for its sign."""
+    if kind == "w":
+        return piece.replace("'", "")
+    if kind == "q":
+        return "percent"
+    if kind == "n":
+        plain = piece.replace("·", ".")
+        return plain.replace(",", "." if len(plain) == 4 and plain[2] == "," else "")
+    return piece
 
 
 def _inside_abbreviation(out: Tokens, at: int, text: str) -> bool:

@@ -1,0 +1,286 @@
+"""What a message says in passing about the people in it: age, sex, pregnancy and its weeks, birth, breast-feeding.
+
+"My 3 week old won't feed" → the baby is 0.06 years old. "I'm 32 weeks pregnant" → pregnant, 32 weeks.
+三个月大的宝宝 → 0.25 years. "80yo F" → 80, female. It judges nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from nlu.findings.numbers import Number
+from nlu.findings.reading import CueHit, Reading
+from nlu.findings.tokens import SOFT
+from nlu.findings.types import Profile
+
+PER_YEAR = {"day": 365.25, "week": 52.18, "month": 12.0, "year": 1.0}
+WEEKS_PER_MONTH = 4.345
+WORD_AGES: Mapping[str, tuple[float, float]] = {
+    "baby": (0.0, 2.0),
+    "toddler": (1.0, 5.0),
+    "child": (0.0, 18.0),
+    "mother": (18.0, 200.0),
+    "father": (18.0, 200.0),
+    "grandmother": (40.0, 200.0),
+    "grandfather": (40.0, 200.0),
+    "husband": (16.0, 200.0),
+    "wife": (16.0, 200.0),
+}
+"""Age bounds (min inclusive, max exclusive) that a word gives where no age is said."""
+WORD_SEX = {
+    "mother": "female", "father": "male", "grandmother": "female", "grandfather": "male", "husband": "male",
+    "wife": "female", "son": "male", "daughter": "female", "brother": "male", "sister": "female",
+}  # fmt: skip
+CHILDREN = ("baby", "toddler", "child", "son", "daughter")
+WOMEN_NOT = frozenset(["baby", "toddler", "father", "husband", "son", "brother", "grandfather"])
+_NOT_AN_AGE = frozenset(
+    ["weeks", "week", "wks", "wk", "months", "month", "days", "day", "degrees", "c", "kg", "percent", "stone",
+     "hours", "minutes", "over", "mmol"]
+)  # fmt: skip
+MAX_AGE = 120
+
+
+def profiles(reading: Reading, found: Sequence[Number]) -> tuple[Profile, dict[str, Profile]]:
+    """(the writer's profile, other people's by word)."""
+    people = {p.kind: _from_word(p.kind) for p in reading.persons if not _reports(reading, p)}
+    self_profile = Profile()
+    for years, start, end, hint in _ages(reading, found):
+        who = _owner(reading, start, end) or (hint if hint in people else None)
+        if who is None and hint is not None:
+            who = next((p for p in people if p in CHILDREN), hint)
+        if who is None and years < 12 and not _first_person(reading, start):
+            who = next((p for p in people if p in CHILDREN), "baby" if years < 1 else None)
+        if who is None:
+            self_profile = replace(self_profile, age_years=years)
+        else:
+            people[who] = people.get(who, Profile()).merged(Profile(age_years=years))
+    self_profile, people = _pregnancy(reading, found, self_profile, people)
+    return _sex(reading, self_profile, people), people
+
+
+def _from_word(kind: str) -> Profile:
+    low, high = WORD_AGES.get(kind, (None, None))
+    return Profile(age_min=low, age_max=high, sex=WORD_SEX.get(kind))
+
+
+def _reports(reading: Reading, person: CueHit) -> bool:
+    return reading.cues.any_between("report", person.end, person.end + 2) is not None
+
+
+def _ages(reading: Reading, found: Sequence[Number]) -> list[tuple[float, int, int, str | None]]:
+    """(years, start, end, the kind of person that the wording alone implies)."""
+    out: list[tuple[float, int, int, str | None]] = []
+    cues, words = reading.cues, reading.tokens.words
+    for number in found:
+        n, end = number.value, number.end
+        if not 0 <= n <= MAX_AGE:
+            continue
+        age = cues.any_between("unit_age", end, end + 1)
+        months = cues.any_between("unit_month_age", end, end + 1)
+        if age is not None:
+            half = 0.5 if words[age.end - 1] in ("半", "多") else 0.0
+            out.append((n + half, number.start, age.end, "child" if n < 12 else None))
+            continue
+        if months is not None and n <= 36:
+            out.append((n / 12, number.start, months.end, "baby" if n < 24 else "toddler"))
+            continue
+        found_unit = _english_age(reading, number)
+        if found_unit is not None:
+            out.append(found_unit)
+            continue
+        label = cues.any_between("label_age", max(0, number.start - 2), number.start)
+        if (
+            label is not None
+            and label.end == number.start
+            and cues.any_between("unit_mg", end, end + 1) is None
+        ):
+            out.append((n, number.start, end, None))
+            continue
+        if _shorthand(words, number):
+            out.append((n, number.start, end, None))
+            continue
+        baby_months = cues.any_between("unit_month", end, end + 1)
+        if baby_months is not None and n <= 24 and _beside_child(reading, number.start, baby_months.end):
+            out.append((n / 12, number.start, baby_months.end, "baby"))
+    return out
+
+
+def _english_age(reading: Reading, number: Number) -> tuple[float, int, int, str | None] | None:
+    """ "3 week old", "7yo", "45 years old", "6 months of age", "im 34"."""
+    for unit, per_year in PER_YEAR.items():
+        cue = reading.cues.any_between(f"unit_{unit}", number.end, number.end + 1)
+        if cue is None:
+            continue
+        old = reading.cues.any_between("unit_old", cue.end, cue.end + 1)
+        short = reading.tokens.words[cue.start] in ("yo", "y")
+        hint = (
+            "baby"
+            if unit != "year" and number.value / per_year < 2
+            else ("child" if number.value < 12 and unit == "year" else None)
+        )
+        if old is not None or short:
+            return number.value / per_year, number.start, old.end if old is not None else cue.end, hint
+        after = reading.tokens.words[cue.end] if cue.end < len(reading.tokens) else ""
+        if after in (
+            "baby",
+            "infant",
+            "girl",
+            "boy",
+            "son",
+            "daughter",
+            "newborn",
+            "child",
+            "male",
+            "female",
+            "man",
+            "woman",
+        ):
+            return number.value / per_year, number.start, cue.end, hint
+    return None
+
+
+def _shorthand(words: Sequence[str], number: Number) -> bool:
+    """ "im 34", "i am 70", "34f", "she is 80" at the end of a clause."""
+    before = words[number.start - 1] if number.start else ""
+    two = words[number.start - 2] if number.start > 1 else ""
+    after = words[number.end] if number.end < len(words) else ""
+    if (
+        after in ("f", "m")
+        and 10 <= number.value <= 100
+        and not number.decimal
+        and before not in ("temp", "temperature", "of", "is", "was", "at")
+    ):
+        return number.value < 86
+    said = before in ("im", "hes", "shes") or (
+        two in ("i", "he", "she", "mum", "dad", "mom", "son", "daughter", "baby") and before in ("am", "is")
+    )
+    if not said or number.value > 110 or number.decimal:
+        return False
+    return after not in _NOT_AN_AGE
+
+
+def _beside_child(reading: Reading, start: int, end: int) -> bool:
+    """宝宝两个月, 两个月的宝宝: a child within a few tokens and no "for" or 怀孕."""
+    if reading.cues.any_between("pregnant", max(0, start - 5), end + 3) is not None:
+        return False
+    low, high = reading.sentences[reading.sentence_of[start]]
+    near = [
+        p
+        for p in reading.persons
+        if p.kind in CHILDREN and max(low, start - 6) <= p.start < min(high, end + 3)
+    ]
+    before = reading.tokens.words[start - 1] if start else ""
+    after = reading.tokens.words[end] if end < len(reading.tokens) else ""
+    chinese = any("\u4e00" <= w <= "\u9fff" for w in (before, after, reading.tokens.words[start]))
+    if not chinese or not near:
+        return False
+    return after not in ("前", "以", "了", "没") or before in ("才", "刚", "满")
+
+
+def _owner(reading: Reading, start: int, end: int) -> str | None:
+    """The person next to an age in its sentence: "my 3 week old son", "my mum, 82"; None: the writer."""
+    low, high = reading.sentences[reading.sentence_of[start]]
+    inside = [p for p in reading.persons if p.start < end and start < p.end and not _reports(reading, p)]
+    if inside:
+        return inside[0].kind
+    after = [p for p in reading.persons if end <= p.start <= end + 2 and p.start < high]
+    if after and (after[0].start == end or reading.tokens.breaks[after[0].start] < SOFT):
+        return after[0].kind
+    before = [p for p in reading.persons if low <= p.start < start and not _reports(reading, p)]
+    own = [c for c in reading.cues.between("self", low, start)]
+    if before and (not own or own[-1].start < before[-1].start):
+        return before[-1].kind
+    if own:
+        return None
+    third = reading.cues.between("they", low, start)
+    earlier = [p for p in reading.persons if p.start < start and not _reports(reading, p)]
+    if third and earlier:
+        return earlier[-1].kind
+    if earlier and not reading.cues.between("self", earlier[-1].end, start):
+        return earlier[-1].kind
+    return None
+
+
+def _first_person(reading: Reading, start: int) -> bool:
+    words = reading.tokens.words
+    return (start > 0 and words[start - 1] in ("im", "i", "am", "我")) or (
+        start > 1 and words[start - 2] in ("im", "i", "我")
+    )
+
+
+def _pregnancy(
+    reading: Reading, found: Sequence[Number], own: Profile, people: dict[str, Profile]
+) -> tuple[Profile, dict[str, Profile]]:
+    cues = reading.cues
+    ruled_out = {p for c in cues.all("not_pregnant") for p in range(c.start, c.end)}
+    denied = bool(ruled_out) and any(
+        reading.tokens.words[c.start] in ("not", "isnt", "没", "未", "不", "negative", "arent", "cant")
+        for c in cues.all("not_pregnant")
+    )
+    for cue in cues.all("pregnant"):
+        if cue.start in ruled_out or _negated(reading, cue):
+            continue
+        weeks = _weeks(reading, found, cue)
+        own, people = _give(
+            reading, cue, own, people, Profile(pregnant=True, gestation_weeks=weeks, sex="female")
+        )
+    if denied and own.pregnant is None:
+        own = replace(own, pregnant=False)
+    for name in ("postpartum", "breastfeeding"):
+        for cue in cues.all(name):
+            if not _negated(reading, cue):
+                fact = Profile(postpartum=True, sex="female", pregnant=False) if name == "postpartum" else Profile(
+                    breastfeeding=True, sex="female"
+                )  # fmt: skip
+                own, people = _give(reading, cue, own, people, fact)
+    return own, people
+
+
+def _negated(reading: Reading, cue: CueHit) -> bool:
+    low = reading.sentences[reading.sentence_of[cue.start]][0]
+    near = [
+        c
+        for kind in ("neg", "neg_verb")
+        for c in reading.cues.between(kind, max(low, cue.start - 3), cue.start)
+    ]
+    stops = reading.cues.between("stop", max(low, cue.start - 3), cue.start)
+    return any(not any(s.start >= c.end for s in stops) for c in near) or (
+        reading.cues.any_between("hypo", max(low, cue.start - 6), cue.start) is not None
+    )
+
+
+def _give(
+    reading: Reading, cue: CueHit, own: Profile, people: dict[str, Profile], fact: Profile
+) -> tuple[Profile, dict[str, Profile]]:
+    """To the woman named nearest before in the sentence, else to the writer."""
+    low = reading.sentences[reading.sentence_of[cue.start]][0]
+    women = [p for p in reading.persons if low <= p.start < cue.start and p.kind not in WOMEN_NOT]
+    mine = reading.cues.between("self", women[-1].end if women else low, cue.start)
+    if women and not mine and not _reports(reading, women[-1]):
+        who = women[-1].kind
+        return own, {**people, who: people.get(who, Profile()).merged(fact)}
+    return own.merged(fact), people
+
+
+def _weeks(reading: Reading, found: Sequence[Number], cue: CueHit) -> float | None:
+    low, high = reading.sentences[reading.sentence_of[cue.start]]
+    for number in found:
+        if not (max(low, cue.start - 5) <= number.start < min(high, cue.end + 4)):
+            continue
+        week = reading.cues.any_between("unit_week", number.end, number.end + 1)
+        month = reading.cues.any_between("unit_month", number.end, number.end + 1)
+        if week is not None and 1 <= number.value <= 43:
+            return number.value
+        if month is not None and 1 <= number.value <= 10:
+            return round(number.value * WEEKS_PER_MONTH, 1)
+    return None
+
+
+def _sex(reading: Reading, own: Profile, people: dict[str, Profile]) -> Profile:
+    if own.sex is not None or people:
+        return own
+    female, male = reading.cues.all("sex_female"), reading.cues.all("sex_male")
+    if bool(female) == bool(male):
+        return own
+    return replace(own, sex="female" if female else "male")
