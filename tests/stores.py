@@ -62,8 +62,10 @@ class Stores:
         """A conversation in English."""
         return await self.conversations.open(channel, address, "en")
 
-    async def message(self, conversation: Conversation, text: str = "hello", **kw: Any) -> str:
+    async def message(self, conversation: Conversation | str, text: str = "hello", **kw: Any) -> str:
         """An accepted message of the patient; returns its stored id."""
+        if isinstance(conversation, str):
+            conversation = await self.conversations.get(conversation)
         incoming = self.incoming(conversation, text, **kw)
         return (await self.inbox.accept(incoming)).message_id
 

@@ -187,7 +187,7 @@ class Inbox:
             now=self._clock(),
             turn_id=inbound.id,
         )
-        if made and push:
+        if push:  # also for a reply stored before without it; the row's key allows only one
             await self._outbox.enqueue(conn, push_job(inbound.conversation_id, inbound.channel, reply.id))
         return made
 
