@@ -78,7 +78,7 @@ class Booking:
         conversation: str,
         lang: str,
         level: str | None = None,
-        findings: Sequence[Mapping[str, Any]] = (),
+        findings: Sequence[Mapping[str, Any] | str] = (),
         text: str = "",
         profile: Mapping[str, Any] | None = None,
     ) -> Step:

@@ -63,15 +63,17 @@ def offers(state: State) -> tuple[Slot, ...]:
     return tuple(Slot.from_json(row) for row in state.get("offers", ()))
 
 
-def counting(findings: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Concept ids that are true now of somebody who is the patient."""
-    return [
-        str(f["id"])
-        for f in findings
-        if f.get("status", "present") in _COUNTING
-        and f.get("subject", "patient") in ("patient", "other")
-        and f.get("time", "now") != "past"
-    ]
+def counting(findings: Iterable[Mapping[str, Any] | str]) -> list[str]:
+    """Concept ids that are true now of somebody who is the patient. Bare ids are taken as such."""
+    return [f if isinstance(f, str) else str(f["id"]) for f in findings if isinstance(f, str) or _counts(f)]
+
+
+def _counts(finding: Mapping[str, Any]) -> bool:
+    return (
+        finding.get("status", "present") in _COUNTING
+        and finding.get("subject", "patient") in ("patient", "other")
+        and finding.get("time", "now") != "past"
+    )
 
 
 def is_child(profile: Mapping[str, Any] | None) -> bool:

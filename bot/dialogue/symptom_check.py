@@ -1,0 +1,288 @@
+"""The symptom check: a protocol's questions one by one, ending in a level, reasons, what to do, when to come back.
+
+"I've had a sore throat and a fever for three days" → warning signs first, then what is not known yet → "You can
+look after this at home for now", and when not. It gives no diagnosis. The level is never below what the triage
+rules said. Pure: JSON state in and out.
+
+    check = SymptomCheck(load_protocols(), texts, clinic)
+    step = check.start(findings, profile, case, "en", level="routine")
+    step = check.answer(step.state, "none of these", findings, profile, "en")
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from bot.clinic import Clinic
+from bot.dialogue import symptom_answers as read
+from bot.dialogue import symptom_plan as planning
+from bot.dialogue.booking_words import said_back
+from bot.dialogue.flow import Outcome, State, Step, highest, not_understood
+from bot.dialogue.protocol_loader import LocalText, Protocols, Question
+from bot.dialogue.symptom_conditions import DECLINED, UNKNOWN
+from bot.dialogue.symptom_say import Say
+from bot.messages import now_utc
+from bot.texts import Texts
+
+Findings = Sequence[Mapping[str, Any]]
+_CORRECTION = re.compile(
+    r"^(?:no|nope|actually|sorry|wait|oops|correction|i mean|i meant|i was wrong|not quite|hang on)\b[,.: ]*"
+    r"|^(?:不对|不是|说错了|我说错了|更正|等等|等一下|应该是|哦不)[，,。.：: ]*",
+    re.I,
+)
+ASKING = frozenset(
+    "ask_self_care ask_health ask_medicine ask_side_effect ask_price ask_location ask_hours ask_test_result "
+    "ask_vaccination ask_availability ask_privacy talk_to_human request_callback book_appointment move_appointment "
+    "cancel_appointment list_appointments request_refill bot_challenge change_language help".split()
+)
+"""Intents that are about something else, even where a word of the message could be an answer."""
+
+
+class SymptomCheck:
+    """The flow. ``clinic`` gives numbers, zone and the staff's language; ``names`` plain names of concepts."""
+
+    def __init__(
+        self,
+        protocols: Protocols,
+        texts: Texts,
+        clinic: Clinic | None = None,
+        *,
+        names: Mapping[str, LocalText] | None = None,
+        clock: Callable[[], dt.datetime] = now_utc,
+    ) -> None:
+        self._protocols = protocols
+        self._clinic = clinic
+        self._clock = clock
+        self._say = Say(protocols, texts, clinic, names or {})
+
+    def start(
+        self,
+        findings: Findings,
+        profile: Mapping[str, Any],
+        case: Mapping[str, Any],
+        lang: str,
+        level: str | None = None,
+    ) -> Step:
+        """Begin a check with what is known: this message's findings and the case over all turns.
+
+        ``level`` (or ``case["level"]``) is the triage rules' level of the case; the outcome never lies below.
+        """
+        state: State = {
+            "flow": "symptom_check",
+            "present": {},
+            "negated": [],
+            "skipped": [],
+            "values": {},
+            "profile": {},
+            "answers": {},
+            "asked": [],
+            "current": None,
+            "again": 0,
+            "level": highest(level, case.get("level"), case.get("case_level")),
+        }
+        earlier = [entry["f"] for entry in case.get("entries", ())]
+        planning.merge(state, [*earlier, *findings], profile)
+        state["protocol"], state["others"] = planning.choose(self._protocols, state)
+        return self._advance(state, lang, lead=self._say.opening(state, lang))
+
+    def answer(
+        self,
+        state: State,
+        text: str,
+        findings: Findings,
+        profile: Mapping[str, Any],
+        lang: str,
+        intent: str | None = None,
+        level: str | None = None,
+    ) -> Step:
+        """Go on with the patient's answer. ``findings`` are those of this message alone."""
+        state = dict(state)
+        state["level"] = highest(state.get("level"), level)
+        question = self._current(state)
+        if question is None:
+            return not_understood(state)
+        if said_back(text, intent):
+            return self._back(state, lang)
+        before = dict(state)
+        new = planning.merge(state, findings, profile)
+        corrected = self._correct(state, question, text)
+        if corrected is not None:
+            planning.record(state, corrected[0], corrected[1])
+            return self._advance(state, lang, lead=self._say.text("changed", lang))
+        value = self._read(question, state, text, findings, lang, intent)
+        if value is None or (
+            intent in ASKING and not _is_button(text, self._say.button_payloads(question, state, lang))
+        ):
+            if new and intent not in ASKING:
+                return self._noted(state, question, lang)
+            return not_understood(before, self._signs(question, before))
+        if value == planning.SOME and not state.get("which"):
+            state["which"] = True
+            return self._ask(state, question, lang, lead=self._say.text("which_of", lang))
+        state["which"] = False
+        planning.record(state, question, value)
+        return self._advance(state, lang)
+
+    def ask_again(self, state: State, lang: str) -> Step:
+        """The open question once more, after something else was answered; the lead changes each time."""
+        state = dict(state)
+        state["again"] = int(state.get("again", 0)) + 1
+        question = self._current(state)
+        if question is None:
+            return self._advance(state, lang)
+        lead = self._say.text("back_to" if state["again"] % 2 else "back_to_2", lang)
+        if state["again"] % 3 == 2:
+            lead = f"{lead}{'' if lang == 'zh' else ' '}{self._say.text('resumed', lang)}"
+        return self._ask(state, question, lang, lead=lead)
+
+    # ---- moves ------------------------------------------------------------------------------------------
+
+    def _advance(self, state: State, lang: str, lead: str | None = None) -> Step:
+        """Ask what is open, or come to the outcome; an emergency ends the questions at once."""
+        state["protocol"] = planning.variant(self._protocols, state)
+        planning.prefill(self._protocols, state)
+        if planning.judge(self._protocols, state, final=False).level == "emergency":
+            return self._finish(state, lang)
+        question = planning.next_question(self._protocols, state)
+        return self._finish(state, lang) if question is None else self._ask(state, question, lang, lead)
+
+    def _ask(self, state: State, question: Question, lang: str, lead: str | None = None) -> Step:
+        state["current"] = question.id
+        reply = self._say.question(question, self._signs(question, state), lang, lead)
+        return Step(state, (reply,), screened=self._signs(question, state))
+
+    def _noted(self, state: State, question: Question, lang: str) -> Step:
+        """Another symptom instead of an answer: it is folded in, and the question stays."""
+        main, others = state["protocol"], state["others"]
+        _, found = planning.choose(self._protocols, state)
+        state["others"] = [x for x in dict.fromkeys([*others, *found]) if x != main][: planning.MAX_FOLDED]
+        if planning.judge(self._protocols, state, final=False).level == "emergency":
+            return self._finish(state, lang)
+        return self._ask(state, question, lang, lead=self._say.text("noted", lang))
+
+    def _back(self, state: State, lang: str) -> Step:
+        if state["asked"]:
+            last = next(
+                (q for q in planning.plan(self._protocols, state) if q.id == state["asked"][-1]), None
+            )
+            if last is not None:
+                planning.retract(state, last)
+                return self._ask(state, last, lang, lead=self._say.text("back", lang))
+        return self.ask_again(state, lang)
+
+    def _correct(self, state: State, question: Question, text: str) -> tuple[Question, Any] | None:
+        """ "no, since Tuesday" while something else is asked: the question it corrects, and the new answer."""
+        lead = _CORRECTION.match(text.strip())
+        rest = text.strip()[lead.end() :] if lead else ""
+        if not rest:
+            return None
+        if self._strict(question, rest) is not None:
+            return None
+        for earlier in reversed(planning.plan(self._protocols, state)):
+            if earlier.id in state["answers"] and earlier.id != question.id:
+                value = self._strict(earlier, rest)
+                if value is not None:
+                    return earlier, value
+        return None
+
+    def _strict(self, question: Question, text: str) -> Any:
+        """An answer that can only belong to this kind of question."""
+        match question.kind:
+            case "duration":
+                return read.duration_hours(text, self._local_now())
+            case "temperature":
+                return read.temperature_c(text)
+            case "age":
+                return read.age_years(text) if re.search(r"old|岁|个月|months?|years?", text) else None
+            case "choice":
+                options = [read.option_words(o, "en") for o in question.options]
+                index = None if re.fullmatch(r"\W*\d?\W*", text) else read.option_index(text, options)
+                return None if index is None else question.options[index].id
+        return None
+
+    def _finish(self, state: State, lang: str) -> Step:
+        verdict = planning.judge(self._protocols, state, final=True)
+        state["current"] = None
+        reply, outcome = self._say.outcome(state, verdict, lang)
+        return Step(state, (reply,), done=True, outcome=outcome)
+
+    # ---- reading ----------------------------------------------------------------------------------------
+
+    def _read(
+        self, question: Question, state: State, text: str, findings: Findings, lang: str, intent: str | None
+    ) -> Any:
+        """The value of the answer, or None where the text is not one."""
+        value = self._read_kind(question, state, text, findings, lang, intent)
+        if value is not None:
+            return value
+        if read.declined(text):
+            return DECLINED
+        return UNKNOWN if read.unsure(text, intent) else None
+
+    def _read_kind(
+        self, question: Question, state: State, text: str, findings: Findings, lang: str, intent: str | None
+    ) -> Any:
+        match question.kind:
+            case "multi":
+                return self._read_signs(question, state, text, findings, lang, intent)
+            case "duration":
+                told = [f["duration_hours"] for f in findings if f.get("duration_hours") is not None]
+                return read.duration_hours(text, self._local_now()) or max(told, default=None)
+            case "temperature":
+                told = [
+                    f["value"] for f in findings if f["id"] == "temperature" and f.get("value") is not None
+                ]
+                return told[-1] if told else read.temperature_c(text)
+            case "age":
+                return state["profile"].get("age_years") or read.age_years(text)
+            case "yesno":
+                if read.unsure(text, intent) or read.declined(text):
+                    return None
+                said = {f["id"]: f.get("status", "present") for f in findings}
+                for sign in question.signs:
+                    if sign in said:
+                        return "no" if said[sign] == "negated" else "yes"
+                return read.yes_no(text, intent)
+        if read.unsure(text, None):
+            return None
+        index = read.option_index(text, [read.option_words(o, lang) for o in question.options])
+        if index is None:
+            told = {f["id"] for f in findings if f.get("status", "present") in ("present", "possible")}
+            told |= {str(f[question.id]) for f in findings if f.get(question.id) is not None}
+            hits = [o.id for o in question.options if o.concept in told or o.id in told]
+            return hits[0] if len(hits) == 1 else None
+        return question.options[index].id
+
+    def _read_signs(
+        self, question: Question, state: State, text: str, findings: Findings, lang: str, intent: str | None
+    ) -> list[str] | str | None:
+        asked = self._signs(question, state) or question.signs
+        counting = {f["id"] for f in findings if f.get("status", "present") in ("present", "possible")}
+        negated = {f["id"] for f in findings if f.get("status") == "negated"}
+        labels = [(s, self._protocols.signs[s]["zh" if lang == "zh" else "en"]) for s in asked]
+        if read.unsure(text, intent) and not counting & set(question.signs):
+            return None
+        known = [s for s in question.signs if s in state["present"]]
+        signs = [(s, self._protocols.signs[s][lang if lang in ("en", "zh") else "en"]) for s in known]
+        labels = [(s, label) for s, label in labels if s not in known]
+        told = read.signs_said(text, [*labels, *signs], frozenset(counting), frozenset(negated), intent)
+        return [*dict.fromkeys([*known, *told])] if isinstance(told, list) else told
+
+    def _signs(self, question: Question, state: State) -> tuple[str, ...]:
+        if question.kind == "multi":
+            return planning.open_signs(question, state)
+        return question.signs
+
+    def _current(self, state: State) -> Question | None:
+        return next((q for q in planning.plan(self._protocols, state) if q.id == state.get("current")), None)
+
+    def _local_now(self) -> dt.datetime:
+        now = self._clock()
+        return now if self._clinic is None else now.astimezone(self._clinic.zone)
+
+
+def _is_button(text: str, payloads: Sequence[str]) -> bool:
+    return text.strip() in payloads
