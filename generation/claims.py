@@ -86,7 +86,7 @@ _EN_DOSE = re.compile(
     rf"(?<![\w.]){_EN_NUMBER}(?:\s*(?:-|–|to|or)\s*{_EN_NUMBER})?[\s-]*(?:\w+\s)?{_EN_UNIT}\b"
 )
 _EN_FREQUENCY = re.compile(
-    rf"\bevery\s+(?:other\s+)?(?:{_EN_NUMBER}\s*(?:-|–|to|or)?\s*)*(?:hours?|hourly|hrs?|h|minutes?|days?|morning|night)\b"
+    rf"\bevery\s+(?:{_EN_NUMBER}\s*(?:-|–|to|or)?\s*)+(?:hours?|hrs?|h|minutes?|days?|weeks?)\b|\b(?:every hour|every other day|hourly)\b"
     rf"|\b(?:once|twice|thrice|{_EN_NUMBER} times)\s+(?:a|per|each|every|in a)?\s*(?:day|daily|week|night|hour)"
     r"|\b\d+\s*x\s*(?:a|per)?\s*(?:day|daily)\b|\b(?:bd|tds|qds|qid|tid|bid|prn)\b|\b\d+[-\s]?hourly\b"
 )
@@ -96,11 +96,11 @@ _EN_AMOUNT = re.compile(
 _ZH_NUMBER = r"(?:\d+(?:\.\d+)?|[零一二两三四五六七八九十百千半几]+)"
 _ZH_UNIT_SURE = r"(?:毫克|微克|克(?!服|制)|毫升|升|国际单位|单位|粒|胶囊|滴|喷|揿|支|瓶|袋|包|勺|匙|贴|丸|mg|ml|g\b|μg|ug|iu|cc)"
 _ZH_DOSE = re.compile(
-    rf"{_ZH_NUMBER}\s*(?:[-~到至或]\s*{_ZH_NUMBER})?\s*{_ZH_UNIT_SURE}|\d+(?:\.\d+)?\s*[片颗]"
+    rf"{_ZH_NUMBER}\s*(?:[-~到至或]\s*{_ZH_NUMBER})?\s*个?{_ZH_UNIT_SURE}|\d+(?:\.\d+)?\s*[片颗]"
 )
 _ZH_SOFT_DOSE = re.compile(r"[一二两三四五六七八九十半几]+\s*(?:到|至|或)?[一二两三四五六七八九十半]*[片颗]")
 _ZH_FREQUENCY = re.compile(
-    rf"每(?:隔)?{_ZH_NUMBER}(?:到|至|-|~)?{_ZH_NUMBER}?个?(?:小时|钟头)|(?:每|一)(?:天|日|晚|周){_ZH_NUMBER}(?:到|至|-|~)?{_ZH_NUMBER}?(?:次|回|顿)"
+    rf"每(?:隔)?{_ZH_NUMBER}(?:到|至|-|~)?{_ZH_NUMBER}?个?(?:小时|钟头)|(?:每|一)(?:天|日|晚|周)(?:吃|服|用|喝|打|喷|滴|涂)?{_ZH_NUMBER}(?:到|至|-|~)?{_ZH_NUMBER}?(?:次|回|顿)"
     rf"|{_ZH_NUMBER}次[/每一](?:天|日)|早晚各|早中晚各|{_ZH_NUMBER}个?小时(?:吃|服|用)?一次"
 )
 _ZH_AMOUNT = re.compile(r"(?:剂量|药量|用量|药)(?:加倍|翻倍|减半)|加倍(?:吃|服|用)|双倍|多吃一(?:片|次)")
@@ -161,7 +161,7 @@ _ZH_MAYBE = (
     r"(?:可能|应该|肯定|大概|很可能|估计|多半|八成|一定|恐怕|显然|其实|已经|就|也许|并|并没|没|没有|不)*"
 )
 _ZH_HAVE = re.compile(
-    rf"[你您]{_ZH_MAYBE}(?:得了|得的|得上|患了|患有|患的|患上|是得了|感染了|有(?!任何|没有|问题|疑问|权|时间|需要|什么|事|空|哪)|怀孕了"
+    rf"[你您]{_ZH_MAYBE}(?:得了|得的|得上|患了|患有|患的|患上|是得了|感染了|有(?!任何|没有|问题|疑问|权|时间|需要|什么|事|空|哪|帮助|好处|影响|用)|怀孕了"
     r"|是(?:糖尿病|高血压|抑郁|焦虑|过敏|感冒|流感|偏头痛|哮喘|中风|心梗|癌|肺炎|[\u4e00-\u9fff]{1,4}(?:病|炎|症|癌)))"
 )
 _ZH_OTHER = re.compile(

@@ -35,11 +35,14 @@ MAX_SENTENCE_CHARS = 400
 """Plain sentences are short; a longer one hides several claims."""
 
 _CITATION_RE = re.compile(r"\s*\[(\d{1,2})\]")
+_CLAUSE_RE = re.compile(
+    r"[,;:，；：。]|\b(?:but|or|because|so that|if|unless|although|when|which)\b|但|所以|因为|如果|除非"
+)
 _NUMBER_RE = re.compile(r"\d+(?:[.,]\d+)?")
 _CJK_RE = re.compile(r"[\u3400-\u9fff]")
 _NEGATION = {
     "en": re.compile(r"\b(?:not|no|never|none|cannot|without|neither|nor|hardly|rarely|avoid|\w+n't)\b"),
-    "zh": re.compile(r"不(?!舒|适|过|断|久|同|仅|但|通)|没|别(?!的|人)|勿|无(?!论)|未|避免"),
+    "zh": re.compile(r"不(?!舒|适|过|断|久|同|仅|但|通|上气)|没|别(?!的|人)|勿|无(?!论)|未|避免"),
 }
 _ABSOLUTE = {
     "en": re.compile(
@@ -127,7 +130,7 @@ class Guard:
         """Judge one sentence of generated text, citation marks included."""
         marks = [int(n) for n in _CITATION_RE.findall(sentence)]
         plain = _CITATION_RE.sub("", sentence).strip()
-        reason = self._form(sentence, plain, context) or self._content(fold(plain), context)
+        reason = self._form(sentence, plain, context) or self._content(plain, context)
         if reason is None and any(not 1 <= n <= len(context.passages) for n in marks):
             reason = Reason.CITATION
         if reason is not None:
@@ -149,7 +152,7 @@ class Guard:
                     best = (share, own, passage)
         if best is None or any(best[1] in earlier for earlier in said):
             return Verdict(plain, None, Reason.UNSUPPORTED)
-        reason = self._form(best[1], best[1], context) or self._content(fold(best[1]), context)
+        reason = self._form(best[1], best[1], context) or self._content(best[1], context)
         return Verdict(best[1], best[2], reason)
 
     def _form(self, raw: str, plain: str, context: GuardContext) -> Reason | None:
@@ -167,14 +170,16 @@ class Guard:
             return Reason.UNSUPPORTED
         return None if speaks(folded, context.lang) else Reason.LANGUAGE
 
-    def _content(self, folded: str, context: GuardContext) -> Reason | None:
-        """What it may not say, whatever a passage says."""
-        terms = self._terms[context.lang if context.lang in self._terms else "en"]
+    def _content(self, plain: str, context: GuardContext) -> Reason | None:
+        """What it may not say. A passage's own sentence may say "do not stop your medicine" or "if you have" as the
+        article's author put it; doses and false comfort not even then."""
+        folded, terms = fold(plain), self._terms[context.lang if context.lang in self._terms else "en"]
         if claims.has_dose(folded, terms):
             return Reason.DOSE
-        if claims.is_medicine_instruction(folded, terms):
+        verbatim = any(folded == fold(own) for p in context.passages for own in split_sentences(p.text))
+        if not verbatim and claims.is_medicine_instruction(folded, terms):
             return Reason.MEDICINE_INSTRUCTION
-        if claims.is_diagnosis(folded, terms.lang):
+        if not verbatim and claims.is_diagnosis(folded, terms.lang):
             return Reason.DIAGNOSIS
         if claims.is_reassurance(folded, terms, context.level):
             return Reason.REASSURANCE
@@ -189,7 +194,7 @@ class Guard:
         best = max(fits, key=lambda f: f.share)
         if best.share < MIN_SUPPORT.get(lang, MIN_SUPPORT["en"]) or self._adds(plain, best.passage, lang):
             return Verdict(plain, None, Reason.UNSUPPORTED)
-        if _contradicts(plain, wanted, best.passage, lang):
+        if _contradicts(plain, best.passage, lang):
             return Verdict(plain, None, Reason.CONTRADICTED)
         return Verdict(plain, best.passage)
 
@@ -235,19 +240,30 @@ def _fit(wanted: frozenset[str], passage: Passage, lang: str) -> _Fit:
     return _Fit(share, passage, window)
 
 
-def _contradicts(plain: str, wanted: frozenset[str], passage: Passage, lang: str) -> bool:
-    """Whether the passage sentence that speaks of the same thing has the opposite polarity or an opposite
-    word."""
-    said = fold(plain)
-    aligned = [
-        (len(wanted & frozenset(content_terms(own, lang))) / len(wanted), fold(own))
-        for own in split_sentences(passage.text)
-    ]
-    share, own = max(aligned)
-    if share < MIN_ALIGNED:
-        return False
+def _contradicts(plain: str, passage: Passage, lang: str) -> bool:
+    """Whether a clause says the contrary of the passage's clause on the same thing: one of the two is negated, or an
+    opposite word stands in its place. ``"Antibiotics work against colds, because …"`` is caught by its first clause.
+    """
+    own = _clauses(passage.text, lang)
+    for said, wanted in _clauses(plain, lang):
+        if len(wanted) < 2:
+            continue
+        share, near = max((len(wanted & held) / len(wanted), -len(held), clause) for clause, held in own)[::2]
+        if share >= MIN_ALIGNED and _opposed(said, near, lang):
+            return True
+    return False
+
+
+@lru_cache(maxsize=4096)
+def _clauses(text: str, lang: str) -> tuple[tuple[str, frozenset[str]], ...]:
+    """The clauses of a text, folded, with their content terms; a whole short sentence is one."""
+    pieces = (piece.strip() for s in split_sentences(text) for piece in _CLAUSE_RE.split(fold(s)))
+    return tuple((piece, frozenset(content_terms(piece, lang))) for piece in pieces if piece)
+
+
+def _opposed(said: str, own: str, lang: str) -> bool:
     negation = _NEGATION.get(lang, _NEGATION["en"])
-    if bool(negation.search(said)) != bool(negation.search(own)) and said not in own:
+    if bool(negation.search(said)) != bool(negation.search(own)):
         return True
     return any(
         (

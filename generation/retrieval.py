@@ -83,7 +83,8 @@ POPULATION_PENALTY = 0.4
 """What an article for children or pregnancy loses when the question speaks of neither."""
 _POPULATION_CUES: Mapping[str, Mapping[Population, str]] = {
     "en": {
-        Population.CHILD: r"child|kid|bab(?:y|ies)|toddler|infant|newborn|\b(?:son|daughter|boy|girl)\b|(?:year|month)s?[- ]old",
+        Population.CHILD: r"child|kid|bab(?:y|ies)|toddler|infant|newborn|\b(?:son|daughter|boy|girl)\b"
+        r"|(?:year|month)s?[- ]old",
         Population.PREGNANT: r"pregnan|expecting|trimester|morning sickness|midwife",
     },
     "zh": {
@@ -261,6 +262,8 @@ class LanguageIndex:
         folded = normalise(question, self.lang)
         cues = _POPULATION_CUES.get(self.lang, {})
         foreign = {who for who, words in cues.items() if not re.search(words, folded)}
+        if Population.CHILD not in foreign:
+            foreign.add(Population.ADULT)
         fit = [
             TITLE_BONUS * (self._titles[p.article_id] <= asked)
             - POPULATION_PENALTY * (p.population in foreign)
