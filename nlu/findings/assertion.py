@@ -211,6 +211,8 @@ class _Judge:
         cue = r.cues.any_between("answer_no", place, place + 1)
         if cue is None:
             return None
+        if cue.end - cue.start == 2 and self._a_not_a(CueHit("neg", cue.start, cue.start + 1)):
+            return None
         closed = cue.end >= len(r.tokens) or r.tokens.breaks[cue.end] >= SOFT
         mark = r.tokens.marks[place]
         chinese = is_cjk(r.tokens.words[place])
@@ -377,13 +379,21 @@ class _Judge:
             self.out.subject, self.out.cue = Subject.FICTION, (here or cues)[-1]
 
 
+_SAME_CLAUSE = frozenset(
+    ["now", "just", "since", "that", "with", "because", "cos", "cuz", "due", "after", "following", "causing", "when",
+     "which", "who", "whose", "so", "then", "only", "rather", "more", "until", "unless", "while", "as", "rather",
+     "就", "现", "今", "刚", "突", "一", "越", "经", "老", "总", "由", "因"]
+)  # fmt: skip
+"""Stop words that end a negation but open no clause of their own for time and modifiers."""
+
+
 def _clause_edges(reading: Reading, low: int, high: int) -> list[int]:
     """Token places where a new clause of the sentence begins."""
     edges = {p for p in range(low + 1, high) if reading.tokens.breaks[p] == SOFT}
     edges.update(
         c.start
         for c in reading.cues.between("stop", low + 1, high)
-        if not reading.covered[c.start] and reading.tokens.words[c.start] not in ("now", "just", "since")
+        if not reading.covered[c.start] and reading.tokens.words[c.start] not in _SAME_CLAUSE
     )
     return sorted(edges)
 
@@ -392,8 +402,9 @@ def _resolve(reading: Reading, judged: list[Asserted], concepts: Mapping[str, Co
     """ "I had a fever last week but it's gone": the cue looks back. Sticky concepts stay (rule 6)."""
     for cue in reading.cues.all("resolved"):
         low, high = reading.sentences[reading.sentence_of[cue.start]]
-        if any(c.start >= cue.start - 1 for c in reading.cues.between("now", cue.end, high) if c.start >= cue.end
-               and reading.tokens.words[c.start] not in ("now", "today", "现", "今")):  # fmt: skip
+        edges = _clause_edges(reading, low, high)
+        own_end = min((e for e in edges if e >= cue.end), default=high)
+        if _came_back(reading, cue, own_end):
             continue
         before = [a for a in judged if low <= a.hit.start < cue.start and a.hit.end <= cue.end]
         if not before and cue.start - low <= 3 and low > 0:
@@ -417,7 +428,6 @@ def _resolve(reading: Reading, judged: list[Asserted], concepts: Mapping[str, Co
             "feeling",
             "got",
         )
-        edges = _clause_edges(reading, low, high)
         own_clause = max((e for e in edges if e <= cue.start), default=low)
         same = [a for a in before if a.hit.start >= own_clause]
         chosen = before if pronoun or not same else same
@@ -430,6 +440,22 @@ def _resolve(reading: Reading, judged: list[Asserted], concepts: Mapping[str, Co
                 a.time = a.time if a.time is Time.PAST else Time.RECENT
             else:
                 a.status = Status.RESOLVED
+
+
+def _came_back(reading: Reading, cue: CueHit, end: int) -> bool:
+    """ "It went away but is back", "gone and still sore": what follows in the clause says that it has not gone."""
+    words = reading.tokens.words
+    later = [
+        c
+        for c in reading.cues.between("now", cue.end, end)
+        if words[c.start] not in ("now", "today", "this", "现", "今")
+    ]
+    back = [
+        c
+        for c in reading.cues.between("now", cue.end, cue.end + 6)
+        if words[c.end - 1] in ("back", "returned", "again", "发", "犯")
+    ]
+    return bool(later or back)
 
 
 def _family(reading: Reading, judged: list[Asserted]) -> None:

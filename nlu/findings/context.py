@@ -21,36 +21,9 @@ MAX_ANSWER = 30
 LABELS = ("temperature", "bp", "pulse", "spo2", "glucose", "resp_rate", "weight", "ketones", "inr")
 
 _MAY_FOLLOW = frozenset(
-    [
-        *[
-            "i",
-            "im",
-            "ive",
-            "and",
-            "it",
-            "he",
-            "she",
-            "my",
-            "both",
-            "all",
-            "please",
-            "thanks",
-            "doctor",
-            "dr",
-            "a",
-            "too",
-            "sir",
-            "really",
-            "been",
-            "for",
-            "since",
-            "about",
-            "does",
-            "lol",
-        ]
-    ]
-    + [*"我他她的啊呢哦呀吧而都很"]
-)
+    ["i", "im", "ive", "and", "it", "he", "she", "my", "both", "all", "please", "thanks", "doctor", "dr", "a", "too",
+     "sir", "really", "been", "for", "since", "about", "does", "lol", *"我他她的啊呢哦呀吧而都很"]
+)  # fmt: skip
 """Words after "yes" or "no" that leave it an answer ("yes I do", "no doctor"); "no fever" is not one."""
 
 

@@ -16,7 +16,7 @@ from nlu.findings.language import detect
 from nlu.findings.lexicon import Knowledge, load_knowledge
 from nlu.findings.modifiers import attach
 from nlu.findings.numbers import UNIT, Measured, Number, durations, measure, numbers
-from nlu.findings.profile import profiles
+from nlu.findings.profile import aged_tokens, profiles
 from nlu.findings.reading import Reading, read
 from nlu.findings.types import (
     Cancelled,
@@ -51,7 +51,7 @@ class Extractor:
         question = self._question(context, screened)
         found = numbers(reading.tokens)
         judged = judge(reading, self.knowledge.concepts)
-        attributes = attach(reading, judged, durations(reading, found))
+        attributes = attach(reading, judged, durations(reading, found, aged_tokens(reading, found)))
         findings = [self._finding(reading, a, extra) for a, extra in zip(judged, attributes, strict=True)]
         findings += self._values(reading, measure(reading, found, question.measures))
         findings += self._answers(reading, question, findings)

@@ -12,8 +12,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from nlu.findings.patterns import Alt, Element, Gap, Lit, Prefix
-from nlu.findings.tokens import HARD
+from nlu.findings.tokens import HARD, LIST
 
+NEAR_GAP = 3
+"""A gap of at most so many characters does not leave a Chinese clause: 头痛，胸闷 is no 痛..3胸."""
 MAX_PREFIX = 24
 """Longest prefix looked up for a token; no lexicon prefix is longer."""
 
@@ -124,15 +126,19 @@ class Matcher:
 
     def find(self, symbols: Sequence[tuple[str, ...]], breaks: Sequence[int]) -> list[Match]:
         """All matches, in order of their start. ``breaks[i]`` is what stands before token i; none is crossed
-        that is HARD."""
+        that is HARD. Between Chinese characters only a long gap crosses a comma."""
         out: list[Match] = []
+        walls = [
+            strength == HARD or (strength >= LIST and not symbols[i][0].isascii())
+            for i, strength in enumerate(breaks)
+        ]
         root_edges = self._root.edges
         total = len(symbols)
         for start in range(total):
             for symbol in symbols[start]:
                 first = root_edges.get(symbol)
                 if first is not None:
-                    self._run(first, start, total, symbols, breaks, out)
+                    self._run(first, start, total, symbols, breaks, walls, out)
         return out
 
     def _run(
@@ -142,6 +148,7 @@ class Matcher:
         total: int,
         symbols: Sequence[tuple[str, ...]],
         breaks: Sequence[int],
+        walls: Sequence[bool],
         out: list[Match],
     ) -> None:
         stack: list[tuple[State, int, tuple[int, ...]]] = [(s, start + 1, ()) for s in first]
@@ -153,13 +160,13 @@ class Matcher:
             if at >= total or breaks[at] == HARD:
                 continue
             edges = state.edges
-            if edges:
+            if edges and not walls[at]:
                 for symbol in symbols[at]:
                     for after in edges.get(symbol, ()):
                         stack.append((after, at + 1, skipped))
             for size, targets in state.gaps:
                 for target in targets:
-                    self._leap(target, size, at, total, symbols, breaks, skipped, entered, stack)
+                    self._leap(target, size, at, total, symbols, breaks, walls, skipped, entered, stack)
 
     def _leap(
         self,
@@ -169,6 +176,7 @@ class Matcher:
         total: int,
         symbols: Sequence[tuple[str, ...]],
         breaks: Sequence[int],
+        walls: Sequence[bool],
         skipped: tuple[int, ...],
         entered: set[tuple[int, int]],
         stack: list[tuple[State, int, tuple[int, ...]]],
@@ -178,7 +186,7 @@ class Matcher:
         key = id(target)
         for step in range(size + 1):
             place = at + step
-            if place >= total or (step and breaks[place] == HARD) or breaks[place] == HARD:
+            if place >= total or breaks[place] == HARD or (size <= NEAR_GAP and walls[place]):
                 return
             if (key, place) in entered:
                 continue

@@ -13,7 +13,13 @@ from dataclasses import dataclass
 from nlu.findings.reading import CueHit, Reading
 from nlu.findings.tokens import SOFT, Tokens, is_cjk
 
-_UNITS = {w: n for n, w in enumerate(["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"])}  # fmt: skip
+_UNITS = {
+    w: n
+    for n, w in enumerate(
+        ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
+         "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"]
+    )
+}  # fmt: skip
 _TENS = {
     w: 10 * n
     for n, w in enumerate(["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"], 2)
@@ -393,15 +399,17 @@ class _Context:
         before = self.r.cues.between("percent_before", max(self.low, self.n.start - 3), self.n.start)
         is_percent = percent is not None or any(c.end == self.n.start for c in before)
         end = percent.end if percent is not None else self.n.end
-        if label == "spo2" or "spo2" in self.asked or (self.after_label("spo2") and label is None):
-            if not self.lookalike():
-                out.append(("spo2", value, end))
+        oxygen = label == "spo2" or "spo2" in self.asked or (self.after_label("spo2") and label is None)
+        if oxygen and not self.lookalike():
+            out.append(("spo2", value, end))
         if is_percent:
             return out
         breaths, beats = self.unit("breaths"), self.unit("bpm")
-        if label == "resp_rate" or (breaths is not None and label is None and self._english_breaths(breaths)):
-            if not self.lookalike() or breaths is not None:
-                out.append(("resp_rate", value, breaths.end if breaths else end))
+        named = label == "resp_rate" or (
+            breaths is not None and label is None and self._english_breaths(breaths)
+        )
+        if named and (not self.lookalike() or breaths is not None):
+            out.append(("resp_rate", value, breaths.end if breaths else end))
         if (
             label == "pulse"
             or "pulse" in self.asked
@@ -473,16 +481,18 @@ def _peak_flow(reading: Reading, found: Sequence[Number]) -> list[Measured]:
 HOURS = {"minute": 1 / 60, "hour": 1.0, "day": 24.0, "week": 168.0, "month": 730.0, "year": 8760.0}
 
 
-def durations(reading: Reading, found: Sequence[Number]) -> list[tuple[float, int, int]]:
+def durations(
+    reading: Reading, found: Sequence[Number], aged: frozenset[int] = frozenset()
+) -> list[tuple[float, int, int]]:
     """ "for 3 days", "20 minutes", 两天, 半小时 → (hours, start token, end token). Ages, "5 days ago" and weeks of
-    pregnancy are not durations."""
+    pregnancy are not durations, nor are tokens in ``aged``, which :mod:`profile` read as an age."""
     out: list[tuple[float, int, int]] = []
     cues = reading.cues
     for unit, hours in HOURS.items():
         for cue in cues.all(f"unit_{unit}"):
             number = next((n for n in found if n.end == cue.start), None)
             value = number.value if number is not None else _vague(reading, cue)
-            if value is None or value < 0 or _is_age(reading, cue):
+            if value is None or not 0 <= value < 1000 or _is_age(reading, cue) or cue.start in aged:
                 continue
             start = number.start if number is not None else max(0, cue.start - 1)
             if cues.any_between("pregnant", max(0, start - 4), cue.end + 3) is not None and unit in (

@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from nlu.findings.tokens import tokenise
+from nlu.findings.tokens import is_cjk, tokenise
 
 DEFAULT_GAP, MAX_GAP = 3, 8
 MIN_PREFIX = 3
@@ -159,6 +159,11 @@ def _gap(piece: str, pattern: str) -> Gap:
 
 
 def _literals(piece: str, pattern: str) -> list[Element]:
+    if piece.isalpha():
+        if piece.isascii():
+            return [Lit(piece.lower())]
+        if all(is_cjk(c) for c in piece):
+            return [Lit(c) for c in piece]
     star = piece.endswith("*")
     words = tokenise(piece.rstrip("*").lower().replace("’", "'")).words
     if not words or "*" in piece[:-1]:

@@ -59,6 +59,11 @@ def profiles(reading: Reading, found: Sequence[Number]) -> tuple[Profile, dict[s
     return _sex(reading, self_profile, people), people
 
 
+def aged_tokens(reading: Reading, found: Sequence[Number]) -> frozenset[int]:
+    """Tokens that are part of somebody's age."""
+    return frozenset(p for _, start, end, _ in _ages(reading, found) for p in range(start, end))
+
+
 def _from_word(kind: str) -> Profile:
     low, high = WORD_AGES.get(kind, (None, None))
     return Profile(age_min=low, age_max=high, sex=WORD_SEX.get(kind))

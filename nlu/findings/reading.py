@@ -218,12 +218,11 @@ def _settle_hits(reading: Reading, found: list[tuple[Hit, Payload]]) -> None:
         for place in range(k.start, k.end):
             if k.end > kill_at.get(place, -1):
                 kill_at[place] = k.end
-    kill_span = {(k.start, k.end): k for k in kills}
     by_concept: dict[str, list[Hit]] = {}
     for hit, payload in found:
         if payload.kill:
             continue
-        killer = _covering(hit, kills, kill_at, kill_span)
+        killer = _covering(hit, kills, kill_at)
         if killer is None:
             by_concept.setdefault(hit.id, []).append(hit)
         else:
@@ -238,12 +237,16 @@ def _settle_hits(reading: Reading, found: list[tuple[Hit, Payload]]) -> None:
                 reading.covered[place] = True
 
 
-def _covering(
-    hit: Hit, kills: list[Hit], kill_at: Mapping[int, int], spans: Mapping[tuple[int, int], Hit]
-) -> Hit | None:
+def _covering(hit: Hit, kills: list[Hit], kill_at: Mapping[int, int]) -> Hit | None:
+    """The idiom that covers a hit: longer than it, or as long where it is of the same concept."""
     if kill_at.get(hit.start, -1) < hit.end:
         return None
-    return next((k for k in kills if k.start <= hit.start and hit.end <= k.end), None)
+    for k in kills:
+        if k.start <= hit.start and hit.end <= k.end:
+            longer = k.end - k.start > hit.end - hit.start
+            if longer or k.id == hit.id or hit.skipped:
+                return k
+    return None
 
 
 def _outermost(hits: list[Hit]) -> list[Hit]:
@@ -280,6 +283,8 @@ def _settle_cues(reading: Reading, marks: list[tuple[Payload, Match]]) -> None:
     for payload, match in marks:
         if payload.sort == "modifier":
             value = next(iter(payload.attributes.values()))
+            if value == "better" and match.start in owned:
+                continue  # "not getting better"
             reading.modifiers.append((payload.name, value, match.start, match.end))
             continue
         cue = CueHit(payload.name, match.start, match.end)
