@@ -12,6 +12,7 @@ import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +61,7 @@ def features(text: str) -> list[str]:
     latin = [w for w in words if not CJK.match(w)]
     for word in words:
         out.extend(_chinese(word) if CJK.match(word) else _latin(word))
-    out.extend(f"b {a} {b}" for a, b in zip(latin, latin[1:], strict=False))
+    out.extend(f"b {a} {b}" for a, b in pairwise(latin))
     out.extend(f"s {a} {b}" for a, b in zip(latin, latin[2:], strict=False))
     if words:
         out.append(f"< {words[0] if words[0] in latin else words[0][:2]}")

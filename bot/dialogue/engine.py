@@ -7,7 +7,7 @@ text goes into no log: Rasa's loggers are silenced before the first message.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from rasa.shared.core.events import BotUttered, UserUttered
 
 from bot.dialogue import scope as scopes
 from bot.dialogue.actions import all_actions
+from bot.dialogue.buttons import commands
 from bot.dialogue.inprocess import ActionFault, InProcessActions
 from bot.dialogue.model import ModelRefused, verify_model
 from bot.dialogue.passthrough import PassThroughLockStore
@@ -33,6 +34,8 @@ from bot.sessions.tracker_store import CarelineTrackerStore, MemoryTrackerStore
 
 log = logging.getLogger(__name__)
 SCREENED_SLOT = "screened"
+INTERNAL = frozenset({"nlu_fallback", "out_of_scope", "restart", "back", "session_start"})
+"""Intents that no patient gives as a command; Rasa's own ones would reset the conversation."""
 
 
 class _Nowhere(OutputChannel):
@@ -56,6 +59,8 @@ class RasaDialogue:
         self._store = tracker_store
         self._locks = locks
         self._services = services
+        self._commands = commands(services.texts)
+        self._intents: tuple[str, ...] = ()
         self._agent: Agent | None = None
         self._stateless: Agent | None = None
 
@@ -68,6 +73,7 @@ class RasaDialogue:
             raise DialogueUnavailable(str(error)) from error
         actions = InProcessActions(all_actions(self._services))
         processor = CarelineProcessor.load(self._model, self._store, actions)
+        self._intents = tuple(processor.domain.intents)
         self._agent = _agent(processor, self._store, actions)
         memory = MemoryTrackerStore(processor.domain)
         self._stateless = _agent(processor.with_store(memory), memory, actions)
@@ -121,7 +127,7 @@ class RasaDialogue:
 
     async def _run(self, agent: Agent, turn: DialogueTurn, scope: TurnScope) -> None:
         message = UserMessage(
-            text=_plain(turn.text, agent),
+            text=as_command(turn.text, self._commands, self._intents),
             output_channel=_Nowhere(),
             sender_id=turn.conversation,
             input_channel=turn.channel,
@@ -164,13 +170,18 @@ def _metadata(turn: DialogueTurn) -> dict[str, Any]:
     }
 
 
-def _plain(text: str, agent: Agent) -> str:
-    """A text that starts with "/" is a button's payload only where it names an intent of ours; else plain text."""
-    if not text.startswith("/"):
+def as_command(text: str, commands: Mapping[str, str], intents: Sequence[str]) -> str:
+    """A pressed button as ``/intent``, which Rasa takes without guessing; every other text as plain text.
+
+    A text that starts with "/" is a command only where it names an intent that patients may give.
+    """
+    pressed = commands.get(text.strip().casefold())
+    if pressed is not None:
+        return f"/{pressed}"
+    if not text.lstrip().startswith("/"):
         return text
-    name = text[1:].split("{")[0].split("@")[0].split(" ")[0]
-    known = agent.domain is not None and name in agent.domain.intents and not name.startswith("nlu_")
-    return f"/{name}" if known else text.lstrip("/ ") or "?"
+    name = text.lstrip()[1:].split("{")[0].split("@")[0].split(" ")[0]
+    return f"/{name}" if name in intents and name not in INTERNAL else text.lstrip("/ ") or "?"
 
 
 def _holds(events: Sequence[Any], message_id: str) -> bool:

@@ -24,6 +24,8 @@ from rasa.shared.nlu.training_data.features import Features
 
 ACTION_TRIAGE = "action_triage"
 PRIORITY = 20
+OWNED = frozenset({"emergency", "crisis", "discreet"})
+"""Fixed replies after which nothing else is said to that message; after an urgent one the dialogue goes on."""
 
 
 def triage_owns(metadata: Mapping[str, Any]) -> bool:
@@ -31,7 +33,9 @@ def triage_owns(metadata: Mapping[str, Any]) -> bool:
 
     "My chest feels tight and my left arm is numb" in the middle of a booking: yes. "No chest pain": no.
     """
-    return bool(metadata.get("already_said")) or metadata.get("level") == "emergency"
+    return (
+        bool(OWNED.intersection(metadata.get("already_said") or ())) or metadata.get("level") == "emergency"
+    )
 
 
 @DefaultV1Recipe.register(DefaultV1Recipe.ComponentType.POLICY_WITHOUT_END_TO_END_SUPPORT, is_trainable=False)

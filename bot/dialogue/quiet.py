@@ -21,9 +21,9 @@ def silence_rasa() -> None:
         logger.propagate = False
         if not logger.handlers:
             logger.addHandler(logging.NullHandler())
-    for name, logger in list(logging.root.manager.loggerDict.items()):
-        if name.split(".")[0] in TALKATIVE and isinstance(logger, logging.Logger):
-            logger.setLevel(logging.NOTSET)
+    for name, known in list(logging.root.manager.loggerDict.items()):
+        if name.partition(".")[2] and name.split(".")[0] in TALKATIVE and isinstance(known, logging.Logger):
+            known.setLevel(logging.NOTSET)  # children ask their parent, which is silent
     structlog.configure(
         processors=[_drop],
         wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL),

@@ -68,11 +68,8 @@ def language(turn: DialogueTurn, chosen: str | None) -> str:
     """The language to answer in: the one the patient chose, unless this message is plainly in another."""
     if chosen is None or chosen == turn.lang:
         return turn.lang
-    cjk = bool(CJK.search(turn.text))
-    if chosen == "zh":
-        plainly_other = not cjk and len(turn.text.split()) >= MIN_WORDS_TO_SWITCH
-    else:
-        plainly_other = cjk
+    cjk, long = bool(CJK.search(turn.text)), len(turn.text.split()) >= MIN_WORDS_TO_SWITCH
+    plainly_other = (not cjk and long) if chosen == "zh" else cjk
     return turn.lang if plainly_other else chosen
 
 

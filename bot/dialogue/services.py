@@ -76,7 +76,12 @@ class SymptomFlow(Protocol):
     """The symptom check: pure, JSON state in and out."""
 
     def start(
-        self, findings: Findings, profile: Mapping[str, Any], case: Mapping[str, Any], lang: str
+        self,
+        findings: Findings,
+        profile: Mapping[str, Any],
+        case: Mapping[str, Any],
+        lang: str,
+        level: str | None = None,
     ) -> Step: ...
 
     def answer(
@@ -87,6 +92,7 @@ class SymptomFlow(Protocol):
         profile: Mapping[str, Any],
         lang: str,
         intent: str | None = None,
+        level: str | None = None,
     ) -> Step: ...
 
     def ask_again(self, state: State, lang: str) -> Step: ...
@@ -100,19 +106,22 @@ class BookingFlow(Protocol):
         conversation: str,
         lang: str,
         level: str | None = None,
-        findings: Sequence[str] = (),
+        findings: Sequence[Mapping[str, Any] | str] = (),
         text: str = "",
+        profile: Mapping[str, Any] | None = None,
     ) -> Step: ...
 
-    async def answer(self, state: State, text: str, lang: str, intent: str | None = None) -> Step: ...
+    async def answer(
+        self, state: State, text: str, lang: str, intent: str | None = None, level: str | None = None
+    ) -> Step: ...
 
-    def ask_again(self, state: State, lang: str) -> Step | Awaitable[Step]: ...
+    async def ask_again(self, state: State, lang: str) -> Step: ...
 
     async def list(self, conversation: str, lang: str) -> Step: ...
 
-    async def cancel_start(self, conversation: str, lang: str) -> Step: ...
+    async def cancel_start(self, conversation: str, lang: str, text: str = "") -> Step: ...
 
-    async def move_start(self, conversation: str, lang: str) -> Step: ...
+    async def move_start(self, conversation: str, lang: str, text: str = "") -> Step: ...
 
 
 @dataclass(frozen=True, slots=True)

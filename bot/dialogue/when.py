@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
+from typing import cast
 
-from bot.clinic import WEEKDAYS, Hours
+from bot.clinic import WEEKDAYS, Hours, Weekday
 
 DAY_NAMES: Mapping[str, tuple[str, ...]] = {
     "en": ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"),
@@ -27,12 +28,12 @@ def moment(at: dt.datetime, now: dt.datetime, lang: str) -> str:
     return f"{date} at {clock}"
 
 
-def week(opening: Mapping[str, Sequence[Hours]], lang: str) -> str:
+def week(opening: Mapping[Weekday, tuple[Hours, ...]], lang: str) -> str:
     """The opening hours of a week, equal neighbouring days put together, one line each."""
     lang = lang if lang in DAY_NAMES else "en"
     groups: list[tuple[int, int, str]] = []
     for i, code in enumerate(WEEKDAYS):
-        hours = _day(opening.get(code, ()), lang)
+        hours = _day(opening.get(cast(Weekday, code), ()), lang)
         if groups and groups[-1][2] == hours:
             groups[-1] = (groups[-1][0], i, hours)
         else:

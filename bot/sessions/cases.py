@@ -28,9 +28,8 @@ class CaseStore:
         """The case, or None for a conversation without one. Raises SessionUnreadable for altered data."""
         key = conversation_key(conversation, "case")
 
-        async def read(redis: Redis) -> bytes | None:
-            value: bytes | None = await redis.get(key)
-            return value
+        async def read(redis: Redis) -> Any:
+            return await redis.get(key)
 
         blob = await self._sessions.call(read)
         if blob is None:

@@ -84,4 +84,4 @@ class Sessions:
 
 
 async def _ping(redis: Redis) -> Any:
-    return await redis.ping()  # type: ignore[misc]
+    return await redis.ping()

@@ -1,4 +1,4 @@
-"""Names of everything kept in Redis. One conversation's keys share a hash tag, so that a cluster keeps them together."""
+"""Names of what is kept in Redis. One conversation's keys share a hash tag, so a cluster keeps them together."""
 
 from __future__ import annotations
 

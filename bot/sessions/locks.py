@@ -137,10 +137,10 @@ class ConversationLocks:
         lease_ms = int(self._lease * 1000)
 
         async def attempt(redis: Redis) -> int:
-            return int(await redis.eval(TAKE, 2, lock, queue, token, lease_ms, QUEUE_SECONDS))  # type: ignore[misc]
+            return int(await redis.eval(TAKE, 2, lock, queue, token, lease_ms, QUEUE_SECONDS))
 
         async def wait(redis: Redis) -> object:
-            return await redis.blpop([f"{wake}:{token}"], timeout=min(BLOCKING_SECONDS, self._lease))  # type: ignore[misc]
+            return await redis.blpop([f"{wake}:{token}"], timeout=min(BLOCKING_SECONDS, self._lease))
 
         try:
             while not await self._sessions.call(attempt):
@@ -157,7 +157,7 @@ class ConversationLocks:
         lock = _keys(conversation)[0]
 
         async def renew(redis: Redis) -> object:
-            return await redis.eval(RENEW, 1, lock, token, int(self._lease * 1000))  # type: ignore[misc]
+            return await redis.eval(RENEW, 1, lock, token, int(self._lease * 1000))
 
         while True:
             await asyncio.sleep(min(RENEW_SECONDS, self._lease / 3))
@@ -169,7 +169,7 @@ class ConversationLocks:
         lock, queue, wake = _keys(conversation)
 
         async def give(redis: Redis) -> object:
-            return await redis.eval(GIVE, 3, lock, queue, wake, token, int(self._lease * 1000))  # type: ignore[misc]
+            return await redis.eval(GIVE, 3, lock, queue, wake, token, int(self._lease * 1000))
 
         with contextlib.suppress(SessionsDown):  # the lease ends by itself
             await self._sessions.call(give)

@@ -75,8 +75,8 @@ class CarelineTrackerStore(TrackerStore):
             return self._primed.pop(sender_id)
         key = conversation_key(sender_id, "events")
 
-        async def read(redis: Redis) -> list[bytes]:
-            return list(await redis.lrange(key, 0, -1))  # type: ignore[misc]
+        async def read(redis: Redis) -> list[Any]:
+            return list(await redis.lrange(key, 0, -1))
 
         blobs = await self._sessions.call(read)
         if not blobs:
@@ -117,9 +117,7 @@ class CarelineTrackerStore(TrackerStore):
         keys = (conversation_key(conversation, "events"), conversation_key(conversation, "brief"))
 
         async def append(redis: Redis) -> object:
-            return await redis.eval(  # type: ignore[misc]
-                APPEND, 2, *keys, blobs, self._ttl, brief, int(fold), blob
-            )
+            return await redis.eval(APPEND, 2, *keys, blobs, self._ttl, brief, int(fold), blob)
 
         await self._sessions.call(append)
         setattr(tracker, STORED, (1 if fold else blobs + 1, len(events)))
@@ -128,9 +126,8 @@ class CarelineTrackerStore(TrackerStore):
         """A few slots of the conversation, without loading it; empty for an unknown one."""
         key = conversation_key(conversation, "brief")
 
-        async def read(redis: Redis) -> bytes | None:
-            value: bytes | None = await redis.get(key)
-            return value
+        async def read(redis: Redis) -> Any:
+            return await redis.get(key)
 
         blob = await self._sessions.call(read)
         if blob is None:

@@ -1,4 +1,4 @@
-"""What every action shares: the AI notice before the first reply, urgent reasons, and the way back into a form.
+"""What every action shares: the AI notice before the first reply, and the way back into a form.
 
 An action says things through a :class:`Talk`. After an action that interrupted a form, the form's question is
 asked again here, in one place, so that no action has to know which form it interrupted.
@@ -6,13 +6,12 @@ asked again here, in one place, so that no action has to know which form it inte
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any, ClassVar
 
 from rasa_sdk import Tracker
-from rasa_sdk.events import EventType, FollowupAction, SlotSet
+from rasa_sdk.events import ActiveLoop, EventType, FollowupAction, SlotSet
 from rasa_sdk.executor import CollectingDispatcher
 from rasa_sdk.interfaces import Action
 
@@ -28,6 +27,8 @@ BOOKING_FORM = "booking_form"
 CALLBACK_FORM = "callback_form"
 FORMS = (SYMPTOM_FORM, BOOKING_FORM, CALLBACK_FORM)
 LISTEN = "action_listen"
+MAX_PHONE_QUESTIONS = 2
+"""A call-back is an offer: whoever talks of other things is not asked for a number for ever."""
 MENU = ("symptom", "book", "question", "person")
 
 
@@ -43,7 +44,7 @@ class Talk:
         self._slots: dict[str, Any] = dict(tracker.slots)
         self._dispatcher = dispatcher
         self.lang = language(self.turn, self.slot("lang"))
-        self.triage = TriageView(self.turn.assessment, self.lang)
+        self.triage = TriageView(self.turn.assessment)
 
     def slot(self, name: str) -> Any:
         """A slot's value, with what this action has set so far."""
@@ -122,19 +123,18 @@ class Talk:
         for reply in step.replies:
             await self.reply(reply)
 
-    def button(self, key: str, payload: str) -> Button:
-        """A quick reply whose title is the sentence ``button.<key>`` of ``common``."""
-        return Button(self.services.texts(f"common.button_{key}", self.lang), payload)
+    def button(self, key: str) -> Button:
+        """A quick reply of :data:`bot.dialogue.buttons.INTENTS`; pressing it sends its own words."""
+        title = self.services.texts(f"common.button_{key}", self.lang)
+        return Button(title, title)
+
+    def buttons(self, *keys: str) -> tuple[Button, ...]:
+        """Several quick replies."""
+        return tuple(self.button(key) for key in keys)
 
     def menu(self) -> tuple[Button, ...]:
         """The four things that patients come for."""
-        payloads = {
-            "symptom": "/report_symptom",
-            "book": "/book_appointment",
-            "question": "/help",
-            "person": "/talk_to_human",
-        }
-        return tuple(self.button(name, payloads[name]) for name in MENU)
+        return self.buttons(*MENU)
 
     def clinic_phone(self) -> PhoneLink:
         """The clinic's own number."""
@@ -154,7 +154,7 @@ class Talk:
             ),
             lang=self.lang,
             kind=ReplyKind.NOTICE,
-            buttons=(self.button("agree", "/give_consent"), self.button("privacy", "/ask_privacy")),
+            buttons=self.buttons("agree", "privacy"),
         )
         self.record(await self.scope.say(notice))
 
@@ -194,7 +194,6 @@ class CarelineAction(Action):
     ) -> list[EventType]:
         """Speak, then lead back to the form that was interrupted."""
         talk = Talk(self.services, dispatcher, tracker)
-        await say_urgent(talk)
         await self.act(talk)
         if self.action != "action_unknown" and self.of_form is None and talk.slot("misunderstood"):
             talk.set("misunderstood", 0)
@@ -221,47 +220,23 @@ async def ask_again(talk: Talk) -> None:
     talk.scope.asked.add(talk.form)
     if talk.form == SYMPTOM_FORM and talk.slot("symptom_state"):
         step = talk.services.symptom_check.ask_again(talk.slot("symptom_state"), talk.lang)
+        talk.set("symptom_state", step.state)
         talk.set("screened", list(step.screened))
         await talk.steps(step)
     elif talk.form == BOOKING_FORM and talk.slot("booking_state"):
-        again = talk.services.booking.ask_again(talk.slot("booking_state"), talk.lang)
-        await talk.steps(await again if inspect.isawaitable(again) else again)
+        step = await talk.services.booking.ask_again(talk.slot("booking_state"), talk.lang)
+        talk.set("booking_state", step.state)
+        await talk.steps(step)
     elif talk.form == CALLBACK_FORM:
-        await talk.say(
-            "human.phone_again", kind=ReplyKind.QUESTION, buttons=(talk.button("no_call", "/stop"),)
-        )
+        tries = int(talk.slot("callback_tries") or 0) + 1
+        talk.set("callback_tries", tries)
+        if tries > MAX_PHONE_QUESTIONS:
+            leave_form(talk)
+        else:
+            await talk.say("human.phone_again", kind=ReplyKind.QUESTION, buttons=talk.buttons("no_call"))
 
 
-async def say_urgent(talk: Talk) -> None:
-    """Give the reasons of an urgent level and what to do today, once per set of reasons, then let things go on."""
-    view = talk.triage
-    if view.level != "urgent" or talk.turn.already_said or (talk.scope.stateless and talk.scope.said):
-        return
-    said = set(talk.slot("urgent_said") or ())
-    new = [rule for rule in view.urgent_rules() if rule.id not in said]
-    if not new:
-        return
-    talk.set("urgent_said", sorted(said | {rule.id for rule in new}))
-    clinic, now = talk.services.clinic, talk.services.clock()
-    reasons = " ".join(rule.reason for rule in new if rule.reason)
-    phones = [talk.clinic_phone()]
-    buttons = []
-    if clinic.is_open(now):
-        key = "triage.urgent_open"
-        if talk.form is None:
-            buttons.append(talk.button("today", "/book_appointment"))
-    else:
-        key = "triage.urgent_closed_line" if clinic.numbers.nonurgent else "triage.urgent_closed"
-        if clinic.numbers.nonurgent:
-            phones = [PhoneLink(talk.text("triage.call_line"), clinic.numbers.nonurgent)]
-    buttons.append(talk.button("person", "/talk_to_human"))
-    await talk.say(
-        key,
-        kind=ReplyKind.URGENT,
-        buttons=buttons,
-        phones=phones,
-        reasons=reasons or talk.text("triage.urgent_reason_unknown"),
-        phone=clinic.phone,
-        line=clinic.numbers.nonurgent or "",
-        emergency=clinic.numbers.emergency,
-    )
+def leave_form(talk: Talk) -> None:
+    """End the running form without a result."""
+    talk.set("callback_tries", 0)
+    talk.events += [ActiveLoop(None), SlotSet("requested_slot", None)]

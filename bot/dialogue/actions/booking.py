@@ -4,8 +4,17 @@ from __future__ import annotations
 
 from rasa_sdk.events import SlotSet
 
-from bot.dialogue.actions.base import BOOKING_FORM, LISTEN, CarelineAction, Talk, ask_again
-from bot.dialogue.flow import Step
+from bot.dialogue.actions.base import (
+    BOOKING_FORM,
+    CALLBACK_FORM,
+    LISTEN,
+    CarelineAction,
+    Talk,
+    ask_again,
+    leave_form,
+)
+from bot.dialogue.flow import Step, highest
+from bot.dialogue.triage_view import case_findings
 from nlu.routing import BOTH, complaints
 
 DONE = "done"
@@ -26,7 +35,9 @@ class StartBooking(CarelineAction):
             )
             talk.follow(LISTEN)
             return
-        if talk.form:
+        if talk.form == CALLBACK_FORM:
+            leave_form(talk)
+        elif talk.form:
             if talk.form != BOOKING_FORM:
                 talk.set("topic", {"kind": "booking", "text": talk.turn.text})
                 await talk.say("common.booking_later")
@@ -68,14 +79,9 @@ async def _begin(talk: Talk, mode: str, text: str) -> Step:
     if mode == "cancel":
         return await booking.cancel_start(conversation, talk.lang)
     outcome = talk.slot("last_outcome") or {}
-    level = _higher(talk.triage.level, str(outcome.get("level", "none")))
-    found = complaints(talk.turn.findings) or complaints(talk.turn.case.get("findings") or ())
-    return await booking.start(conversation, talk.lang, level, found, text)
-
-
-def _higher(a: str, b: str) -> str:
-    order = ("none", "self_care", "routine", "urgent", "emergency")
-    return max((a, b), key=lambda level: order.index(level) if level in order else 0)
+    level = highest(talk.triage.case_level, outcome.get("level"))
+    findings = talk.turn.findings if complaints(talk.turn.findings) else case_findings(talk.turn.case)
+    return await booking.start(conversation, talk.lang, level, findings, text, talk.turn.profile)
 
 
 class ValidateBooking(CarelineAction):
@@ -88,7 +94,9 @@ class ValidateBooking(CarelineAction):
         state = talk.slot("booking_state")
         if not state or "begin" in state or BOOKING_FORM in talk.scope.asked:
             return
-        step = await talk.services.booking.answer(state, talk.turn.text, talk.lang, talk.intent)
+        step = await talk.services.booking.answer(
+            state, talk.turn.text, talk.lang, talk.intent, level=talk.triage.case_level
+        )
         if not step.understood:
             return
         talk.scope.asked.add(BOOKING_FORM)
@@ -116,7 +124,7 @@ class BookingDone(CarelineAction):
         if topic.get("kind") == "symptom":
             talk.set("topic", None)
             talk.set("offer", "symptom_check")
-            buttons = (talk.button("symptom", "/report_symptom"), talk.button("no_thanks", "/deny"))
+            buttons = talk.buttons("symptom", "no_thanks")
             await talk.say("common.now_symptom", buttons=buttons)
 
 

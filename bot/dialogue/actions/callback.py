@@ -18,13 +18,14 @@ LEAST_DIGITS = 5
 
 def find_number(text: str, country: str) -> str | None:
     """The first valid number in the text as E.164, read as the clinic's country would dial it."""
-    for match in phonenumbers.PhoneNumberMatcher(text, country):
+    possible = phonenumbers.Leniency.POSSIBLE  # strict validity refuses real numbers of new ranges
+    for match in phonenumbers.PhoneNumberMatcher(text, country, leniency=possible):
         return str(phonenumbers.format_number(match.number, phonenumbers.PhoneNumberFormat.E164))
     try:
         number = phonenumbers.parse(text, country)
     except phonenumbers.NumberParseException:
         return None
-    if not phonenumbers.is_valid_number(number):
+    if not phonenumbers.is_possible_number(number):
         return None
     return str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
 
@@ -60,7 +61,7 @@ class AskPhone(CarelineAction):
         if number and talk.intent == "request_callback":
             _fill(talk, number)
             return
-        buttons = (talk.button("no_call", "/stop"),)
+        buttons = talk.buttons("no_call")
         await talk.say("human.phone_question", kind=ReplyKind.QUESTION, buttons=buttons)
 
 
@@ -83,10 +84,7 @@ class ValidatePhone(CarelineAction):
             _fill(talk, DECLINED)
         elif sum(ch.isdigit() for ch in text) >= LEAST_DIGITS:
             talk.scope.asked.add(CALLBACK_FORM)
-            talk.set("callback_tries", int(talk.slot("callback_tries") or 0) + 1)
-            await talk.say(
-                "human.phone_wrong", kind=ReplyKind.QUESTION, buttons=(talk.button("no_call", "/stop"),)
-            )
+            await talk.say("human.phone_wrong", kind=ReplyKind.QUESTION, buttons=talk.buttons("no_call"))
 
 
 def _fill(talk: Talk, value: str) -> None:

@@ -47,7 +47,7 @@ async def _availability(talk: Talk) -> None:
     else:
         who = ""
     talk.set("offer", "booking")
-    buttons = () if talk.form else (talk.button("book", "/book_appointment"),)
+    buttons = () if talk.form else talk.buttons("book")
     await talk.say("info.availability", who=who, buttons=buttons)
 
 
@@ -56,7 +56,7 @@ async def _info(talk: Talk, key: str) -> None:
     if key in clinic.info:
         await talk.say("info.plain", text=clinic.local(clinic.info[key], talk.lang))
         return
-    buttons = (talk.button("person", "/talk_to_human"),)
+    buttons = talk.buttons("person")
     await talk.say(f"info.no_{key}", phone=clinic.phone, buttons=buttons, phones=(talk.clinic_phone(),))
 
 

@@ -81,28 +81,27 @@ class DistressAction(CarelineAction):
 
     async def act(self, talk: Talk) -> None:
         numbers = talk.services.clinic.numbers
-        buttons = (talk.button("person", "/talk_to_human"), talk.button("call_me", "/request_callback"))
-        if numbers.crisis_line:
-            name = talk.services.clinic.local(numbers.crisis_name or {"en": numbers.crisis_line}, talk.lang)
-            phones = (PhoneLink(name, numbers.crisis_line), PhoneLink(numbers.emergency, numbers.emergency))
-            await talk.say(
-                "human.distress_line",
-                kind=ReplyKind.NOTICE,
-                buttons=buttons,
-                phones=phones,
-                name=name,
-                line=numbers.crisis_line,
-                emergency=numbers.emergency,
-            )
-        else:
-            phones = (PhoneLink(numbers.emergency, numbers.emergency),)
+        buttons = talk.buttons("person", "call_me")
+        emergency = PhoneLink(numbers.emergency, numbers.emergency)
+        if not numbers.crisis_line:
             await talk.say(
                 "human.distress",
                 kind=ReplyKind.NOTICE,
                 buttons=buttons,
-                phones=phones,
+                phones=(emergency,),
                 emergency=numbers.emergency,
             )
+            return
+        name = talk.services.clinic.local(numbers.crisis_name or {"en": numbers.crisis_line}, talk.lang)
+        await talk.say(
+            "human.distress_line",
+            kind=ReplyKind.NOTICE,
+            buttons=buttons,
+            phones=(PhoneLink(name, numbers.crisis_line), emergency),
+            name=name,
+            line=numbers.crisis_line,
+            emergency=numbers.emergency,
+        )
 
 
 class OfficeRequestAction(CarelineAction):
@@ -112,7 +111,7 @@ class OfficeRequestAction(CarelineAction):
 
     async def act(self, talk: Talk) -> None:
         talk.set("offer", "callback")
-        buttons = (talk.button("call_me", "/request_callback"), talk.button("person", "/talk_to_human"))
+        buttons = talk.buttons("call_me", "person")
         await talk.say(f"human.{talk.intent}", buttons=buttons, phone=talk.services.clinic.phone)
 
 

@@ -26,11 +26,7 @@ class PrivacyAction(CarelineAction):
         elif intent in ("delete_my_data", "export_my_data"):
             await _ask_staff(talk, intent)
         else:
-            buttons = (
-                talk.button("delete", "/delete_my_data"),
-                talk.button("export", "/export_my_data"),
-                talk.button("withdraw", "/withdraw_consent"),
-            )
+            buttons = talk.buttons("delete", "export", "withdraw")
             await talk.say("consent.privacy", buttons=buttons, phone=phone)
 
 
@@ -58,7 +54,7 @@ class LanguageAction(CarelineAction):
     async def act(self, talk: Talk) -> None:
         wanted = _wanted(talk.turn.text)
         if wanted is None or wanted not in talk.services.texts.languages:
-            buttons = (Button("English", "/change_language english"), Button("中文", "/change_language 中文"))
+            buttons = (Button("English", "English"), Button("中文", "中文"))
             await talk.say("common.which_language", buttons=buttons)
             return
         talk.set("lang", wanted)

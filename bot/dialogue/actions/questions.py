@@ -25,7 +25,7 @@ async def answer(talk: Talk, question: str) -> None:
         if reply_id is not None:
             await talk.scope.sink.partial(reply_id, text, talk.lang)
 
-    person = (talk.button("person", "/talk_to_human"), talk.button("call_me", "/request_callback"))
+    person = talk.buttons("person", "call_me")
     try:
         result = await talk.services.answerer(
             question, talk.lang, talk.turn.findings, talk.triage.level, clinic_facts(talk), partial

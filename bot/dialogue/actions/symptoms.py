@@ -5,11 +5,13 @@ from __future__ import annotations
 from rasa_sdk.events import EventType, SlotSet
 
 from bot.dialogue.actions.base import (
+    CALLBACK_FORM,
     LISTEN,
     SYMPTOM_FORM,
     CarelineAction,
     Talk,
     ask_again,
+    leave_form,
 )
 from bot.dialogue.flow import Step
 from bot.dialogue.services import NotRecorded
@@ -35,13 +37,15 @@ class StartSymptomCheck(CarelineAction):
             )
             talk.follow(LISTEN)
             return
-        if talk.form and talk.form != SYMPTOM_FORM:
+        if talk.form == CALLBACK_FORM:
+            leave_form(talk)
+        elif talk.form and talk.form != SYMPTOM_FORM:
             talk.set("topic", {"kind": "symptom"})
             await talk.say("common.symptom_later")
             await ask_again(talk)
             talk.follow(LISTEN)
             return
-        if talk.form == SYMPTOM_FORM:
+        elif talk.form == SYMPTOM_FORM:
             await ask_again(talk)
             talk.follow(LISTEN)
             return
@@ -67,7 +71,9 @@ class AskSymptom(CarelineAction):
             return
         talk.scope.asked.add(SYMPTOM_FORM)
         turn = talk.turn
-        step = talk.services.symptom_check.start(turn.findings, turn.profile, turn.case, talk.lang)
+        step = talk.services.symptom_check.start(
+            turn.findings, turn.profile, turn.case, talk.lang, level=talk.triage.case_level
+        )
         await take(talk, step)
 
 
@@ -83,7 +89,13 @@ class ValidateSymptom(CarelineAction):
             return
         turn = talk.turn
         step = talk.services.symptom_check.answer(
-            state, turn.text, turn.findings, turn.profile, talk.lang, talk.intent
+            state,
+            turn.text,
+            turn.findings,
+            turn.profile,
+            talk.lang,
+            talk.intent,
+            level=talk.triage.case_level,
         )
         if not step.understood:
             return
@@ -135,14 +147,10 @@ class SymptomDone(CarelineAction):
         elif outcome.get("offer"):
             talk.set("offer", "booking")
             urgent = outcome["offer"] == "urgent"
-            buttons = (
-                talk.button("today" if urgent else "book", "/book_appointment"),
-                talk.button("no_thanks", "/deny"),
-            )
             await talk.say(
                 "common.offer_today" if urgent else "common.offer_booking",
                 kind=ReplyKind.QUESTION,
-                buttons=buttons,
+                buttons=talk.buttons("today" if urgent else "book", "person", "no_thanks"),
             )
 
 

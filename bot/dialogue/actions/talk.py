@@ -53,9 +53,7 @@ class TalkAction(CarelineAction):
         if intent in ("greet", "bot_challenge", "chitchat") and talk.form is None:
             await talk.say(f"common.{intent}", buttons=talk.menu())
         elif intent in ("complain", "abuse"):
-            await talk.say(
-                f"common.{intent}", buttons=(talk.button("person", "/talk_to_human"),), phone=phone
-            )
+            await talk.say(f"common.{intent}", buttons=talk.buttons("person"), phone=phone)
         else:
             await talk.say(f"common.{intent}")
 
@@ -81,9 +79,7 @@ class RepeatAction(CarelineAction):
         if last is None or last.kind is ReplyKind.NOTICE:
             await talk.say("common.nothing_to_repeat", buttons=talk.menu())
         elif talk.intent == "simpler":
-            await talk.say(
-                "common.simpler", buttons=(talk.button("person", "/talk_to_human"),), text=last.text
-            )
+            await talk.say("common.simpler", buttons=talk.buttons("person"), text=last.text)
         else:
             await talk.reply(last)
 
@@ -142,7 +138,7 @@ class UnknownAction(CarelineAction):
             await talk.say("common.not_understood_person")
             await hand_over(talk, "not_understood")
         elif talk.form:
-            await talk.say("common.not_understood_form", buttons=(talk.button("stop", "/stop"),))
+            await talk.say("common.not_understood_form", buttons=talk.buttons("stop"))
         elif talk.intent == "out_of_scope":
             await talk.say("common.out_of_scope", buttons=talk.menu())
         else:
