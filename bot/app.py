@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Any
 
-from connectors.socketio import SocketIoConnector
+from connectors.socketio import SocketIOConnector
 
 from bot.answering import CitedAnswers
 from bot.appointments.service import Calendar
@@ -261,11 +261,12 @@ def build(settings: Settings) -> Careline:
             origins=settings.allowed_origins,
             public_url=settings.public_url or "",
         ),
-        SocketIoConnector(
+        SocketIOConnector(
             door,
             live,
             tokens,
-            languages=clinic.languages,
+            clinic,
+            texts,
             origins=settings.allowed_origins,
             public_url=settings.public_url or "",
         ),

@@ -103,7 +103,8 @@ def _common(command: argparse.ArgumentParser) -> None:
 
 def _quiet_libraries() -> None:
     """Libraries that print to a terminal on import are told not to, before any is imported."""
-    warnings.filterwarnings("ignore", message="pkg_resources is deprecated|Deprecated call to `pkg_resources")
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("SQLALCHEMY_SILENCE_UBER_WARNING", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import importlib
 import logging
 import os
 import secrets
 import signal
 import sys
 import time
+import warnings
 from pathlib import Path
 
 from bot.settings import Settings, SettingsError, load_settings
@@ -54,25 +56,45 @@ def serve(
     host: str | None = None, port: int | None = None, data: Path | None = None, clinic: Path | None = None
 ) -> int:
     """Run the assistant until it is told to stop."""
+    began = time.perf_counter()
     try:
         settings = settings_or_exit(host=host, port=port, data=data, clinic=clinic)
         set_up_logging(settings.log_level)
-        asyncio.run(_serve(settings))
+        say("Starting Careline ...")
+        _check_port(settings)
+        asyncio.run(_serve(settings, began, load_libraries()))
     except CommandError as error:
         return complain(str(error))
     return 0
 
 
-async def _serve(settings: Settings) -> None:
+def load_libraries() -> float:
+    """Import Rasa and the rest before the event loop is made; returns the seconds that took.
+
+    One of the libraries puts another event loop policy in place on import, under which child processes of a
+    loop made earlier cannot be watched; the standard one is put back.
+    """
+    began = time.perf_counter()
+    quiet = [] if sys.warnoptions else [warnings.catch_warnings()]
+    with contextlib.ExitStack() as stack:
+        for context in quiet:
+            stack.enter_context(context)
+            warnings.simplefilter("ignore")
+        importlib.import_module("bot.app")
+        importlib.import_module("bot.dialogue.engine")
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")  # libraries' own deprecations are nothing that an operator can mend
+    asyncio.set_event_loop_policy(asyncio.DefaultEventLoopPolicy())
+    return time.perf_counter() - began
+
+
+async def _serve(settings: Settings, began: float, libraries: float) -> None:
     from aiohttp import web
 
-    began = time.perf_counter()
-    say("Starting Careline ...")
-    _check_port(settings)
-    careline = build_or_complain(settings)
-    say(f"  {'libraries':12}{time.perf_counter() - began:6.2f} s")
     from bot.server import make_app
 
+    say(f"  {'libraries':12}{libraries:6.2f} s")
+    careline = build_or_complain(settings)
     try:
         await start_or_complain(careline)
         runner = web.AppRunner(make_app(careline), access_log=None, shutdown_timeout=5.0)
@@ -303,6 +325,7 @@ def chat(lang: str | None, data: Path | None, clinic: Path | None) -> int:
     try:
         settings = settings_or_exit(data=data, clinic=clinic)
         set_up_logging("ERROR")
+        load_libraries()
         with contextlib.suppress(EOFError):
             asyncio.run(run_chat(settings, lang))
     except CommandError as error:

@@ -151,7 +151,8 @@ class SymptomCheck:
 
     def _ask(self, state: State, question: Question, lang: str, lead: str | None = None) -> Step:
         state["current"] = question.id
-        reply = self._say.question(question, self._signs(question, state), lang, lead)
+        more = question.kind == "multi" and question.id in state["answers"]
+        reply = self._say.question(question, self._signs(question, state), lang, lead, more=more)
         return Step(state, (reply,), screened=self._signs(question, state))
 
     def _noted(self, state: State, question: Question, lang: str) -> Step:
@@ -250,9 +251,9 @@ class SymptomCheck:
             return None
         index = read.option_index(text, [read.option_words(o, lang) for o in question.options])
         if index is None:
-            told = {f["id"] for f in findings if f.get("status", "present") in ("present", "possible")}
-            told |= {str(f[question.id]) for f in findings if f.get(question.id) is not None}
-            hits = [o.id for o in question.options if o.concept in told or o.id in told]
+            said_now = {f["id"] for f in findings if f.get("status", "present") in ("present", "possible")}
+            said_now |= {str(f[question.id]) for f in findings if f.get(question.id) is not None}
+            hits = [o.id for o in question.options if o.concept in said_now or o.id in said_now]
             return hits[0] if len(hits) == 1 else None
         return question.options[index].id
 
@@ -260,8 +261,8 @@ class SymptomCheck:
         self, question: Question, state: State, text: str, findings: Findings, lang: str, intent: str | None
     ) -> list[str] | str | None:
         asked = self._signs(question, state) or question.signs
-        counting = {f["id"] for f in findings if f.get("status", "present") in ("present", "possible")}
-        negated = {f["id"] for f in findings if f.get("status") == "negated"}
+        counting: set[str] = {f["id"] for f in findings if f.get("status", "present") in ("present", "possible")}
+        negated: set[str] = {f["id"] for f in findings if f.get("status") == "negated"}
         labels = [(s, self._protocols.signs[s]["zh" if lang == "zh" else "en"]) for s in asked]
         if read.unsure(text, intent) and not counting & set(question.signs):
             return None

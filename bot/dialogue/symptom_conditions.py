@@ -63,7 +63,7 @@ def holds(node: Node, facts: Facts) -> bool:
         return _age(node["age_years"], facts)
     if "pregnant" in node:
         return facts.profile.get("pregnant") is node["pregnant"]
-    return facts.profile.get("sex") == node["sex"]
+    return bool(facts.profile.get("sex") == node["sex"])
 
 
 def _age(limits: Mapping[str, float], facts: Facts) -> bool:

@@ -55,6 +55,7 @@ def merge(state: State, findings: Iterable[Mapping[str, Any]], profile: Mapping[
             continue
         if finding.get("value") is not None:
             state["values"] = {**state.get("values", {}), id_: finding["value"]}
+            new.append(id_)
             continue
         if status in _COUNTING:
             if id_ not in present:

@@ -61,9 +61,11 @@ class Say:
 
     # ---- questions --------------------------------------------------------------------------------------
 
-    def question(self, question: Question, signs: Sequence[str], lang: str, lead: str | None) -> Reply:
-        """One question with its quick answers; warning signs are listed and numbered."""
-        lines = [_in(question.ask, lang)]
+    def question(
+        self, question: Question, signs: Sequence[str], lang: str, lead: str | None, *, more: bool = False
+    ) -> Reply:
+        """One question with its quick answers; warning signs are listed and numbered. ``more``: the rest of them."""
+        lines = [self.text("more_signs", lang) if more else _in(question.ask, lang)]
         if question.kind == "multi":
             lines += [f"{n}. {_in(self._protocols.signs[s], lang)}" for n, s in enumerate(signs, 1)]
         text = "\n".join(lines)

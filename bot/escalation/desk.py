@@ -31,7 +31,7 @@ from bot.messages import Reply, ReplyKind, new_id
 from bot.records.conversations import State, lock
 from bot.records.errors import BadValue, UnknownRecord
 from bot.records.inbox import push_job
-from bot.records.messages import StoredMessage, add_reply, read_messages, stored
+from bot.records.messages import StoredMessage, add_replies, read_messages, stored
 from bot.records.tables import conversations, escalations, messages, staff
 
 MAX_STAFF_TEXT_CHARS = 4_000
@@ -174,9 +174,7 @@ class Desk(EscalationStore):
                 raise NotOwner("claim the conversation before writing in it")
             id_ = new_id("r") if request_id is None else _reply_id(conversation, member, request_id)
             reply = Reply(text, held.lang or "en", ReplyKind.STAFF, author="staff", id=id_, at=self._clock())
-            made = await add_reply(
-                conn, self._cipher, conversation, held.channel, reply, now=self._clock(), staff_id=member
-            )
+            made = await add_replies(conn, self._cipher, held, [reply], now=self._clock(), staff_id=member)
             if made:
                 await self._outbox.enqueue(conn, push_job(conversation, held.channel, id_))
                 await self._answered(conn, conversation, member, id_)

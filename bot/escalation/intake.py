@@ -20,7 +20,7 @@ from bot.messages import Reply, new_id
 from bot.records.conversations import State, lock
 from bot.records.errors import BadValue, UnknownRecord
 from bot.records.inbox import push_job, store_decision
-from bot.records.messages import Decision, add_reply
+from bot.records.messages import Decision, add_replies
 from bot.records.tables import conversations, escalation_events, escalations, messages
 
 REQUEST_LEVEL = "routine"
@@ -256,16 +256,8 @@ class Intake(EscalationStore):
         reply: Reply,
         push: bool,
     ) -> Raised:
-        made = await add_reply(
-            conn,
-            self._cipher,
-            conversation.id,
-            conversation.channel,
-            reply,
-            now=self._clock(),
-            turn_id=message,
-        )
-        if made and push:
+        await add_replies(conn, self._cipher, conversation, [reply], now=self._clock(), turn_id=message)
+        if push:
             await self._outbox.enqueue(conn, push_job(conversation.id, conversation.channel, reply.id))
         found = await conn.execute(sa.select(messages.c.seq).where(messages.c.id == reply.id))
         return Raised(

@@ -110,6 +110,7 @@ class Database:
         self.sqlite = self.url.get_backend_name() == "sqlite"
         self._lock_wait = lock_wait
         self._writer = asyncio.Lock()
+        self._slots = asyncio.Semaphore(SQLITE_CONNECTIONS if self.sqlite else POSTGRES_CONNECTIONS)
         self._inside: set[asyncio.Task[Any] | None] = set()
         self._engine: AsyncEngine | None = None
 
@@ -177,28 +178,36 @@ class Database:
         if not self.sqlite:
             yield
             return
+        async with self._turn(self._writer):
+            yield
+
+    @contextlib.asynccontextmanager
+    async def _turn(self, of: asyncio.Lock | asyncio.Semaphore) -> AsyncIterator[None]:
         try:
             async with asyncio.timeout(self._lock_wait):
-                await self._writer.acquire()
+                await of.acquire()
         except TimeoutError:
             raise RecordsUnavailable("the database was busy for too long") from None
         try:
             yield
         finally:
-            self._writer.release()
+            of.release()
 
     @contextlib.asynccontextmanager
     async def _connection(self, mode: str) -> AsyncIterator[AsyncConnection]:
-        with _translated(OSError):
-            conn = await self._begun(mode)
-        try:
-            with _translated():
-                yield conn
+        # The slots bound the connections, so that nobody waits inside the pool: it waits with wait_for, which
+        # in Python 3.11 can swallow a cancellation, and an emergency would overrun its time limit by seconds.
+        async with self._turn(self._slots):
             with _translated(OSError):
-                await conn.commit()
-        finally:
-            with _translated(OSError):
-                await conn.close()  # rolls back what was not committed
+                conn = await self._begun(mode)
+            try:
+                with _translated():
+                    yield conn
+                with _translated(OSError):
+                    await conn.commit()
+            finally:
+                with _translated(OSError):
+                    await conn.close()  # rolls back what was not committed
 
     async def _begun(self, mode: str) -> AsyncConnection:
         """A connection after BEGIN; while another process holds the lock, tries again up to ``lock_wait``."""
@@ -243,6 +252,7 @@ class Database:
             return create_async_engine(
                 self.url,
                 pool_size=POSTGRES_CONNECTIONS,
+                max_overflow=-1,
                 pool_timeout=self._lock_wait,
                 pool_pre_ping=True,
                 connect_args={
@@ -256,7 +266,7 @@ class Database:
             module=AsyncAdapt_aiosqlite_dbapi(_DaemonSqlite(), sqlite3),
             poolclass=AsyncAdaptedQueuePool,
             pool_size=SQLITE_CONNECTIONS,
-            max_overflow=0,
+            max_overflow=-1,
             pool_timeout=self._lock_wait,
             connect_args={"timeout": LOCK_SLICE_SECONDS},
             **common,

@@ -32,13 +32,13 @@ from bot.records.messages import (
     Decision,
     Pending,
     StoredMessage,
-    add_reply,
+    add_replies,
     check_lang,
-    next_seq,
+    number,
     stored,
 )
 from bot.records.outbox import Job, Outbox
-from bot.records.tables import CHANNEL_MESSAGE_ID_CHARS, decisions, messages
+from bot.records.tables import CHANNEL_MESSAGE_ID_CHARS, conversations, decisions, messages
 
 REPLY_TOPIC = "reply"
 """Outbox rows of this topic hold ``{"message", "conversation", "channel"}``: ids, no text."""
@@ -81,7 +81,7 @@ class Inbox:
         if known is not None:
             return Accepted(known.id, known.seq, repeat=True, processed=known.processed_at is not None)
         reopened = {"state": State.BOT.value} if conversation.state == State.CLOSED else {}
-        seq = await next_seq(conn, incoming.conversation, self._clock(), **reopened)
+        seq = await number(conn, conversation, 1, self._clock(), **reopened)
         message_id = new_id("m")
         await conn.execute(
             messages.insert().values(
@@ -104,8 +104,8 @@ class Inbox:
     async def reply_now(self, message_id: str, reply: Reply, *, push: bool = False) -> bool:
         """Store one reply while the turn goes on; False when a reply of this id is stored already."""
         async with self._database.begin() as conn:
-            row = await self._inbound(conn, message_id)
-            return await self._add(conn, row, reply, push)
+            conversation, _ = await self._inbound(conn, message_id)
+            return bool(await self._add(conn, conversation, message_id, [reply], push))
 
     async def complete(
         self,
@@ -123,10 +123,9 @@ class Inbox:
         of the turn, in order.
         """
         async with self._database.begin() as conn:
-            row = await self._inbound(conn, message_id)
+            conversation, row = await self._inbound(conn, message_id)
             if row.processed_at is None:
-                for reply in replies:
-                    await self._add(conn, row, reply, push)
+                await self._add(conn, conversation, message_id, replies, push)
                 if decision is not None:
                     await store_decision(conn, self._cipher, message_id, decision, self._clock())
                 for job in jobs:
@@ -177,28 +176,27 @@ class Inbox:
         whole = json.loads(self._cipher.open(row.findings_enc, record=row.id, column=FINDINGS))
         return Decision(row.level, whole["rules"], whole["findings"], row.ruleset, row.versions)
 
-    async def _add(self, conn: AsyncConnection, inbound: Any, reply: Reply, push: bool) -> bool:
-        made = await add_reply(
-            conn,
-            self._cipher,
-            inbound.conversation_id,
-            inbound.channel,
-            reply,
-            now=self._clock(),
-            turn_id=inbound.id,
-        )
+    async def _add(
+        self, conn: AsyncConnection, conversation: Any, turn: str, replies: Sequence[Reply], push: bool
+    ) -> list[Reply]:
+        made = await add_replies(conn, self._cipher, conversation, replies, now=self._clock(), turn_id=turn)
         if push:  # also for a reply stored before without it; the row's key allows only one
-            await self._outbox.enqueue(conn, push_job(inbound.conversation_id, inbound.channel, reply.id))
+            for reply in replies:
+                job = push_job(conversation.id, conversation.channel, reply.id)
+                await self._outbox.enqueue(conn, job)
         return made
 
-    async def _inbound(self, conn: AsyncConnection, message_id: str) -> Any:
-        """The inbound row, read again once its conversation is locked, so that completions take turns."""
-        query = sa.select(messages).where(messages.c.id == message_id, messages.c.direction == "in")
-        row = (await conn.execute(query)).first()
-        if row is None:
+    async def _inbound(self, conn: AsyncConnection, message_id: str) -> tuple[Any, Any]:
+        """The conversation, locked so that completions take turns, and then the message as it is now."""
+        inbound = sa.and_(messages.c.id == message_id, messages.c.direction == "in")
+        owner = sa.select(messages.c.conversation_id).where(inbound).scalar_subquery()
+        found = await conn.execute(
+            sa.select(conversations).where(conversations.c.id == owner).with_for_update()
+        )
+        conversation = found.first()
+        if conversation is None:
             raise UnknownRecord("message", message_id)
-        await lock(conn, row.conversation_id)
-        return (await conn.execute(query)).one()
+        return conversation, (await conn.execute(sa.select(messages).where(inbound))).one()
 
     async def _replies(self, conn: AsyncConnection, message_id: str) -> list[StoredMessage]:
         rows = await conn.execute(

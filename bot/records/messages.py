@@ -25,7 +25,7 @@ from bot.messages import (
     ReplyKind,
 )
 from bot.records.crypto import Cipher
-from bot.records.errors import BadValue, UnknownRecord
+from bot.records.errors import BadValue
 from bot.records.tables import LANG_CHARS, conversations, messages
 
 BODY = "messages.body_enc"
@@ -126,52 +126,62 @@ def check_lang(lang: str | None) -> None:
         raise BadValue("lang", f"must be a language code of at most {LANG_CHARS} characters")
 
 
-async def next_seq(conn: AsyncConnection, conversation: str, now: datetime, **also: Any) -> int:
-    """The next sequence number of a conversation; holds its row until the transaction ends."""
-    done = await conn.execute(
+async def number(conn: AsyncConnection, conversation: Any, count: int, now: datetime, **also: Any) -> int:
+    """Take the next ``count`` sequence numbers of a conversation; returns the first.
+
+    ``conversation`` is its row as :func:`bot.records.conversations.lock` gave it in this transaction, and
+    numbers are taken from one such row only once.
+    """
+    await conn.execute(
         conversations.update()
-        .where(conversations.c.id == conversation)
-        .values(last_seq=conversations.c.last_seq + 1, updated_at=now, **also)
+        .where(conversations.c.id == conversation.id)
+        .values(last_seq=conversation.last_seq + count, updated_at=now, **also)
     )
-    if done.rowcount == 0:
-        raise UnknownRecord("conversation", conversation)
-    found = await conn.execute(sa.select(conversations.c.last_seq).where(conversations.c.id == conversation))
-    return int(found.scalar_one())
+    return int(conversation.last_seq) + 1
 
 
-async def add_reply(
+async def add_replies(
     conn: AsyncConnection,
     cipher: Cipher,
-    conversation: str,
-    channel: str,
-    reply: Reply,
+    conversation: Any,
+    replies: Sequence[Reply],
     *,
     now: datetime,
     turn_id: str | None = None,
     staff_id: str | None = None,
-) -> bool:
-    """Store an outgoing message under ``reply.id``. False, and no change, when that id is stored already."""
-    found = await conn.execute(sa.select(messages.c.id).where(messages.c.id == reply.id))
-    if found.first() is not None:
-        return False
-    body = json.dumps(reply_to_json(reply))
-    await conn.execute(
-        messages.insert().values(
-            id=reply.id,
-            conversation_id=conversation,
-            seq=await next_seq(conn, conversation, now),
-            direction="out",
-            author=reply.author,
-            staff_id=staff_id,
-            kind=reply.kind.value,
-            body_enc=cipher.seal(body, record=reply.id, column=BODY),
-            lang=reply.lang,
-            channel=channel,
-            turn_id=turn_id,
-            created_at=now,
+) -> list[Reply]:
+    """Store outgoing messages under their ``reply.id``; returns those that were not stored before.
+
+    ``conversation`` is the locked row; see :func:`number`.
+    """
+    ids = [reply.id for reply in replies]
+    found = await conn.execute(sa.select(messages.c.id).where(messages.c.id.in_(ids)))
+    known = {row.id for row in found.all()}
+    fresh = [reply for reply in replies if reply.id not in known]
+    if not fresh:
+        return []
+    first = await number(conn, conversation, len(fresh), now)
+    rows = []
+    for seq, reply in enumerate(fresh, first):
+        body = json.dumps(reply_to_json(reply))
+        rows.append(
+            {
+                "id": reply.id,
+                "conversation_id": conversation.id,
+                "seq": seq,
+                "direction": "out",
+                "author": reply.author,
+                "staff_id": staff_id,
+                "kind": reply.kind.value,
+                "body_enc": cipher.seal(body, record=reply.id, column=BODY),
+                "lang": reply.lang,
+                "channel": conversation.channel,
+                "turn_id": turn_id,
+                "created_at": now,
+            }
         )
-    )
-    return True
+    await conn.execute(messages.insert(), rows)
+    return fresh
 
 
 async def read_messages(

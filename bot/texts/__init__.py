@@ -23,7 +23,8 @@ def load_language(directory: Path) -> dict[str, str]:
     """Read one language folder into ``{"file.key": sentence}``."""
     out: dict[str, str] = {}
     for path in sorted(directory.glob("*.yml")):
-        data = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        # The base loader reads everything as text (a key "yes" stays "yes") and makes no objects.
+        data = yaml.load(path.read_text(encoding="utf-8"), yaml.BaseLoader) or {}  # noqa: S506
         if not isinstance(data, Mapping):
             raise TextError(f"{path}: expected a map of key to sentence")
         for key, value in data.items():
