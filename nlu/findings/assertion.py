@@ -161,7 +161,7 @@ class _Judge:
                 joined = True
             if place == self.hit.start:
                 break
-            if r.covered[place] or self._light(place):
+            if r.covered[place] or r.light[place]:
                 continue
             free += 1
             if free > limit:
@@ -182,13 +182,6 @@ class _Judge:
         if not ands:
             return True
         return cue.kind != "neg_verb" and ands[-1].end == self.hit.start
-
-    def _light(self, place: int) -> bool:
-        """List words and fillers are free of charge."""
-        return any(
-            self.r.cues.any_between(kind, place, place + 1) is not None
-            for kind in ("list_or", "list_and", "filler", "neg", "neg_verb")
-        )
 
     def _closed_list(self, cue: CueHit) -> bool:
         """ "No fever, cough or chest pain": the "or" closes a list that the cue opened; all of it is denied."""

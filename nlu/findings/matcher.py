@@ -9,7 +9,7 @@ pattern and no input can make it run away. It reports which tokens a gap skipped
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from nlu.findings.patterns import Alt, Element, Gap, Lit, Prefix
 from nlu.findings.tokens import HARD, LIST
@@ -34,18 +34,19 @@ class _Node:
 
 
 class State:
-    """A state ready to run: ``edges`` symbol → states (with all they reach for free), ``gaps``, ``outs``."""
+    """A state ready to run: ``edges`` symbol → states (with all they reach for free); ``leaps`` symbol → (gap size,
+    state) for what may follow after a gap, ``reach`` the largest such size; ``outs`` the patterns that end here."""
 
-    __slots__ = ("edges", "gaps", "outs")
+    __slots__ = ("edges", "leaps", "outs", "reach")
 
     def __init__(self) -> None:
         self.edges: dict[str, tuple[State, ...]] = {}
-        self.gaps: tuple[tuple[int, tuple[State, ...]], ...] = ()
+        self.leaps: dict[str, tuple[tuple[int, State], ...]] = {}
+        self.reach = -1
         self.outs: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
+class Match(NamedTuple):
     """Pattern ``payload`` (an index into the caller's table) matched tokens ``start``..``end`` (exclusive);
     ``skipped`` are the tokens that only a gap covered."""
 
@@ -127,73 +128,75 @@ class Matcher:
     def find(self, symbols: Sequence[tuple[str, ...]], breaks: Sequence[int]) -> list[Match]:
         """All matches, in order of their start. ``breaks[i]`` is what stands before token i; none is crossed
         that is HARD. Between Chinese characters only a long gap crosses a comma."""
-        out: list[Match] = []
-        walls = [
-            strength == HARD or (strength >= LIST and not symbols[i][0].isascii())
-            for i, strength in enumerate(breaks)
-        ]
-        root_edges = self._root.edges
         total = len(symbols)
+        walls = [s == HARD or (s >= LIST and not symbols[i][0].isascii()) for i, s in enumerate(breaks)]
+        text = _Text(
+            symbols, walls, _ends(breaks, total), _ends([HARD if w else 0 for w in walls], total), total
+        )
+        out: list[Match] = []
+        roots = self._root.edges
         for start in range(total):
             for symbol in symbols[start]:
-                first = root_edges.get(symbol)
+                first = roots.get(symbol)
                 if first is not None:
-                    self._run(first, start, total, symbols, breaks, walls, out)
+                    _run(first, start, text, out)
         return out
 
-    def _run(
-        self,
-        first: tuple[State, ...],
-        start: int,
-        total: int,
-        symbols: Sequence[tuple[str, ...]],
-        breaks: Sequence[int],
-        walls: Sequence[bool],
-        out: list[Match],
-    ) -> None:
-        stack: list[tuple[State, int, tuple[int, ...]]] = [(s, start + 1, ()) for s in first]
-        entered: set[tuple[int, int]] = set()
-        while stack:
-            state, at, skipped = stack.pop()
-            for payload in state.outs:
-                out.append(Match(start, at, payload, skipped))
-            if at >= total or breaks[at] == HARD:
-                continue
-            edges = state.edges
-            if edges and not walls[at]:
-                for symbol in symbols[at]:
-                    for after in edges.get(symbol, ()):
-                        stack.append((after, at + 1, skipped))
-            for size, targets in state.gaps:
-                for target in targets:
-                    self._leap(target, size, at, total, symbols, breaks, walls, skipped, entered, stack)
 
-    def _leap(
-        self,
-        target: State,
-        size: int,
-        at: int,
-        total: int,
-        symbols: Sequence[tuple[str, ...]],
-        breaks: Sequence[int],
-        walls: Sequence[bool],
-        skipped: tuple[int, ...],
-        entered: set[tuple[int, int]],
-        stack: list[tuple[State, int, tuple[int, ...]]],
-    ) -> None:
-        """Follow a gap: try ``target`` after skipping 0..size tokens, none across a hard break."""
-        edges = target.edges
-        key = id(target)
-        for step in range(size + 1):
-            place = at + step
-            if place >= total or breaks[place] == HARD or (size <= NEAR_GAP and walls[place]):
-                return
-            if (key, place) in entered:
-                continue
-            entered.add((key, place))
+class _Text(NamedTuple):
+    """What a run needs of the text: ``hard`` and ``soft`` say for each place where its sentence or clause ends."""
+
+    symbols: Sequence[tuple[str, ...]]
+    walls: Sequence[bool]
+    hard: Sequence[int]
+    soft: Sequence[int]
+    total: int
+
+
+def _ends(breaks: Sequence[int], total: int) -> list[int]:
+    """For each place the next place (itself included) before which a hard break stands."""
+    out = [total] * (total + 1)
+    for place in range(total - 1, -1, -1):
+        out[place] = place if breaks[place] == HARD else out[place + 1]
+    return out
+
+
+def _run(first: tuple[State, ...], start: int, text: _Text, out: list[Match]) -> None:
+    """Follow the automaton from the token after ``start``. Gaps are entered once per state and place."""
+    symbols, walls, hard, soft, total = text
+    stack: list[tuple[State, int, tuple[int, ...]]] = [(s, start + 1, ()) for s in first]
+    entered: set[tuple[int, int]] | None = None
+    while stack:
+        state, at, skipped = stack.pop()
+        for payload in state.outs:
+            out.append(Match(start, at, payload, skipped))
+        if at >= total or hard[at] == at:
+            continue
+        edges = state.edges
+        if edges and not walls[at]:
+            for symbol in symbols[at]:
+                after = edges.get(symbol)
+                if after is not None:
+                    for nxt in after:
+                        stack.append((nxt, at + 1, skipped))
+        if state.reach < 0:
+            continue
+        if entered is None:
+            entered = set()
+        elif (id(state), at) in entered:
+            continue
+        entered.add((id(state), at))
+        leaps, near = state.leaps, soft[at]
+        for place in range(at, min(at + state.reach + 1, hard[at])):
             for symbol in symbols[place]:
-                for after in edges.get(symbol, ()):
-                    stack.append((after, place + 1, skipped + tuple(range(at, place))))
+                found = leaps.get(symbol)
+                if found is None:
+                    continue
+                for size, nxt in found:
+                    if place - at <= size and (place < near or size > NEAR_GAP):
+                        stack.append(
+                            (nxt, place + 1, (*skipped, *range(at, place)) if place > at else skipped)
+                        )
 
 
 def _freeze(root: _Node) -> State:
@@ -238,6 +241,10 @@ def _freeze(root: _Node) -> State:
         done += 1
         mine = states[id(node)]
         mine.edges = {symbol: targets(nodes) for symbol, nodes in node.edges.items()}
-        mine.gaps = tuple((size, targets((nxt,))) for size, nxt in node.gaps)
+        for size, nxt in node.gaps:
+            mine.reach = max(mine.reach, size)
+            for entry in closure(nxt):
+                for symbol, nodes in entry.edges.items():
+                    mine.leaps[symbol] = mine.leaps.get(symbol, ()) + tuple((size, s) for s in targets(nodes))
         mine.outs = tuple(dict.fromkeys(node.outs))
     return start

@@ -7,6 +7,7 @@ per minute, percent, mmol/L, kg, weeks. The words around numbers are data (``_nu
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -210,10 +211,15 @@ def measure(reading: Reading, found: Sequence[Number], asked: frozenset[str] = f
     """The vital signs and other values among ``found``. ``asked``: measures that the assistant just asked for."""
     out: list[Measured] = []
     used: set[int] = set()
+    around = _Around(reading)
     for i, number in enumerate(found):
-        if i in used or number.value < 0:
+        if (
+            i in used
+            or number.value < 0
+            or not (around.near(number) or number.decimal or asked or i + 1 < len(found))
+        ):
             continue
-        context = _Context(reading, number, asked)
+        context = _Context(reading, number, asked, around)
         pair = _pair(reading, found, i)
         if pair is not None and context.is_pressure(pair):
             used.add(i + 1)
@@ -245,18 +251,53 @@ def _pair(reading: Reading, found: Sequence[Number], i: int) -> Number | None:
     return None
 
 
+class _Around:
+    """Units by the token where they begin, and names of measures in order; looked up once per message."""
+
+    def __init__(self, reading: Reading) -> None:
+        self.units: dict[int, dict[str, CueHit]] = {}
+        for kind, cues in reading.cues.kinds("unit_"):
+            for cue in cues:
+                self.units.setdefault(cue.start, {})[kind[5:]] = cue
+        labels = [(c.start, c.end, kind[6:]) for kind, cues in reading.cues.kinds("label_") for c in cues]
+        self.labels = sorted(x for x in labels if x[2] in _MEASURES)
+        self._starts = [x[0] for x in self.labels]
+
+    def before(self, low: int, high: int) -> Sequence[tuple[int, int, str]]:
+        """Names that begin at ``low`` <= token < ``high``."""
+        return self.labels[bisect_left(self._starts, low) : bisect_left(self._starts, high)]
+
+    def near(self, number: Number) -> bool:
+        """Whether any unit or name stands close enough to give the number a meaning."""
+        return any(p in self.units for p in range(number.end, number.end + 3)) or bool(
+            self.before(number.start - LABEL_REACH, number.end + 4)
+        )
+
+
+_NO_UNITS: dict[str, CueHit] = {}
+_MEASURES = frozenset(
+    ["temperature", "systolic", "diastolic", "bp", "pulse", "spo2", "resp_rate", "glucose", "ketones", "potassium",
+     "inr", "peak_flow", "weight"]
+)  # fmt: skip
+
+
 class _Context:
     """The words around one number."""
 
-    def __init__(self, reading: Reading, number: Number, asked: frozenset[str]) -> None:
+    def __init__(self, reading: Reading, number: Number, asked: frozenset[str], around: _Around) -> None:
         self.r = reading
+        self.around = around
         self.n = number
         self.asked = asked
         self.low, self.high = reading.sentences[reading.sentence_of[number.start]]
 
     def unit(self, kind: str, gap: int = 0) -> CueHit | None:
         """A unit right after the number."""
-        return self.r.cues.any_between(f"unit_{kind}", self.n.end, min(self.high, self.n.end + gap + 1))
+        for place in range(self.n.end, min(self.high, self.n.end + gap + 1)):
+            cue = self.around.units.get(place, _NO_UNITS).get(kind)
+            if cue is not None:
+                return cue
+        return None
 
     def label(self, kind: str, reach: int = LABEL_REACH) -> bool:
         """The name of a measure shortly before the number, with no other number's unit between."""
@@ -271,14 +312,8 @@ class _Context:
 
     def nearest_label(self) -> str | None:
         """Which measure was named last before the number."""
-        best: tuple[int, str] | None = None
-        for kind in ("temperature", "systolic", "diastolic", "bp", "pulse", "spo2", "resp_rate", "glucose", "ketones",
-                     "potassium", "inr", "peak_flow", "weight"):  # fmt: skip
-            low = max(self.low, self.n.start - LABEL_REACH)
-            for cue in self.r.cues.between(f"label_{kind}", low, self.n.start):
-                if best is None or cue.end > best[0]:
-                    best = (cue.end, kind)
-        return None if best is None else best[1]
+        near = self.around.before(max(self.low, self.n.start - LABEL_REACH), self.n.start)
+        return max(near, key=lambda x: (x[1], -x[0]))[2] if near else None
 
     def lookalike(self) -> bool:
         """Room 38, bus 120, 38 years, 38 people, 150 mg, 8:38."""

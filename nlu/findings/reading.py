@@ -7,8 +7,9 @@ person's is decided in :mod:`nlu.findings.assertion`.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from nlu.findings.lexicon import Knowledge, Language, Payload
 from nlu.findings.matcher import Match
@@ -30,8 +31,7 @@ class Hit:
     skipped: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class CueHit:
+class CueHit(NamedTuple):
     """A cue of some kind (or a person, for sort ``person``) at tokens ``start``..``end``."""
 
     kind: str
@@ -52,11 +52,13 @@ class Killed:
 class Cues:
     """Cue hits by kind, in order of their start, with look-ups by place."""
 
-    def __init__(self, hits: Iterable[CueHit]) -> None:
-        self._by_kind: dict[str, list[CueHit]] = {}
-        for hit in sorted(hits, key=lambda h: (h.start, -h.end)):
-            self._by_kind.setdefault(hit.kind, []).append(hit)
-        self._starts = {kind: [h.start for h in found] for kind, found in self._by_kind.items()}
+    def __init__(self, by_kind: Mapping[str, list[CueHit]]) -> None:
+        self._by_kind = by_kind
+        self._starts = {kind: [h.start for h in found] for kind, found in by_kind.items()}
+
+    def kinds(self, prefix: str) -> Iterator[tuple[str, Sequence[CueHit]]]:
+        """Every kind whose name begins with ``prefix``, with its hits."""
+        return ((kind, found) for kind, found in self._by_kind.items() if kind.startswith(prefix))
 
     def all(self, kind: str) -> Sequence[CueHit]:
         """All of one kind."""
@@ -91,12 +93,13 @@ class Reading:
     tokens: Tokens
     hits: list[Hit] = field(default_factory=list)
     killed: list[Killed] = field(default_factory=list)
-    cues: Cues = field(default_factory=lambda: Cues(()))
+    cues: Cues = field(default_factory=lambda: Cues({}))
     persons: list[CueHit] = field(default_factory=list)
     modifiers: list[tuple[str, str, int, int]] = field(default_factory=list)
     sentences: list[tuple[int, int]] = field(default_factory=list)
     sentence_of: list[int] = field(default_factory=list)
     covered: list[bool] = field(default_factory=list)
+    light: list[bool] = field(default_factory=list)
 
     def span(self, start: int, end: int) -> tuple[int, int]:
         """Characters of the original text for a token range."""
@@ -267,55 +270,46 @@ def _outermost(hits: list[Hit]) -> list[Hit]:
 
 
 def _settle_cues(reading: Reading, marks: list[tuple[Payload, Match]]) -> None:
-    """Keep a cue unless a longer cue of a stronger kind, or a concept that literally contains it, uses its words."""
-    owned: dict[int, list[tuple[int, int]]] = {}
+    """Keep a cue unless a pseudo cue ("not only") or the words of a concept ("can't breathe") contain it."""
+    total = len(reading.tokens)
+    pseudo_end = [0] * total
     for payload, match in marks:
-        if payload.sort == "cue" and payload.name == "pseudo":
+        if payload.name == "pseudo":
             for place in range(match.start, match.end):
-                owned.setdefault(place, []).append((match.start, match.end))
-    solid: dict[int, tuple[int, int]] = {}
+                pseudo_end[place] = max(pseudo_end[place], match.end)
+    solid = [False] * total
     for hit in reading.hits:
         for place in range(hit.start, hit.end):
-            if place not in hit.skipped:
-                solid[place] = (hit.start, hit.end)
+            solid[place] = solid[place] or place not in hit.skipped
+    by_kind: dict[str, list[CueHit]] = {}
     persons: list[CueHit] = []
-    cues: list[CueHit] = []
+    reading.light = [False] * total
     for payload, match in marks:
+        start, end = match.start, match.end
         if payload.sort == "modifier":
             value = next(iter(payload.attributes.values()))
-            if value == "better" and match.start in owned:
-                continue  # "not getting better"
-            reading.modifiers.append((payload.name, value, match.start, match.end))
+            if value != "better" or not pseudo_end[start]:  # "not getting better"
+                reading.modifiers.append((payload.name, value, start, end))
             continue
-        cue = CueHit(payload.name, match.start, match.end)
+        if payload.name in _LIGHT:
+            for place in range(start, end):
+                reading.light[place] = True
+            if payload.name == "filler":
+                continue
         if payload.sort == "person":
-            persons.append(cue)
-            continue
-        if payload.name in _YIELDING and (_inside(cue, owned) or _within_solid(cue, solid)):
-            continue
-        cues.append(cue)
+            persons.append(CueHit(payload.name, start, end))
+        elif payload.name not in _YIELDING or (pseudo_end[start] < end and not all(solid[start:end])):
+            by_kind.setdefault(payload.name, []).append(CueHit(payload.name, start, end))
     reading.persons = _longest(persons)
-    spoken = {p for person in reading.persons for p in range(person.start, person.end)}
-    weak = {p for c in cues if c.kind == "self_weak" for p in range(c.start, c.end)}
-    cues = [c for c in cues if c.kind != "self" or (c.start not in spoken and c.start not in weak)]
-    by_kind: dict[str, list[CueHit]] = {}
-    for cue in cues:
-        by_kind.setdefault(cue.kind, []).append(cue)
-    reading.cues = Cues(c for found in by_kind.values() for c in _longest(found))
+    taken = {p for person in reading.persons for p in range(person.start, person.end)}
+    taken.update(p for c in by_kind.get("self_weak", ()) for p in range(c.start, c.end))
+    by_kind["self"] = [c for c in by_kind.get("self", ()) if c.start not in taken]
+    reading.cues = Cues({kind: _longest(found) for kind, found in by_kind.items()})
 
 
 _YIELDING = frozenset(["neg", "neg_verb", "neg_list", "neg_after", "answer_no", "resolved"])
-
-
-def _inside(cue: CueHit, owned: Mapping[int, list[tuple[int, int]]]) -> bool:
-    """Whether a pseudo cue covers the cue and is longer, or starts the same and is at least as long."""
-    return any(
-        low <= cue.start and cue.end <= high and (high - low) > 0 for low, high in owned.get(cue.start, ())
-    )
-
-
-def _within_solid(cue: CueHit, solid: Mapping[int, tuple[int, int]]) -> bool:
-    return all(place in solid for place in range(cue.start, cue.end))
+_LIGHT = frozenset(["list_or", "list_and", "filler", "neg", "neg_verb"])
+"""Words that cost nothing between a negation and what it denies."""
 
 
 def _longest(hits: list[CueHit]) -> list[CueHit]:
