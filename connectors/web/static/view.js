@@ -184,7 +184,12 @@ class View {
     this.panel.addEventListener("keydown", (event) => {
       if (event.key === "Escape" && !event.isComposing) this.hooks.close();
     });
-    this.scroll.addEventListener("scroll", () => this.atBottom() && (this.jump.hidden = true));
+    this.sticky = true; // whether the patient reads the end: it stays in view when the card above takes its room
+    this.scroll.addEventListener("scroll", () => {
+      this.sticky = this.atBottom();
+      if (this.sticky) this.jump.hidden = true;
+    });
+    new ResizeObserver(() => this.sticky && this.toBottom()).observe(this.scroll);
   }
 
   buildForm() {
@@ -353,6 +358,7 @@ class View {
 
   toBottom() {
     this.jump.hidden = true;
+    this.sticky = true;
     this.scroll.scrollTop = this.scroll.scrollHeight;
   }
 }
