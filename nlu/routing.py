@@ -12,6 +12,8 @@ from typing import Any
 from nlu.classifier import Ranked
 
 FALLBACK = "nlu_fallback"
+THRESHOLD = 0.3
+"""Calibrated confidence below which nothing is understood; chosen on training folds, same in ``config.yml``."""
 SYMPTOM = "report_symptom"
 BOTH = "report_symptom+book_appointment"
 COMPLAINT_KINDS = frozenset({"symptom", "sign", "event"})
@@ -44,6 +46,8 @@ def route(ranking: Sequence[Ranked], findings: Sequence[Mapping[str, Any]], thre
     A complaint makes a booking a double wish and outweighs small talk; where nothing is surer than
     ``threshold``, a complaint is a symptom report and anything else is :data:`FALLBACK`.
     """
+    if not ranking:
+        return [Ranked(FALLBACK, 1.0)]
     top = ranking[0]
     sure = top.confidence >= threshold
     if complaints(findings):
