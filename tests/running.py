@@ -72,7 +72,16 @@ class Running:
     def start(self) -> Running:
         """Start and wait until it is ready."""
         self.port = self.port or free_port()
-        command = [sys.executable, "-m", "bot.cli", "serve", "--port", str(self.port), "--data", str(self.data)]
+        command = [
+            sys.executable,
+            "-m",
+            "bot.cli",
+            "serve",
+            "--port",
+            str(self.port),
+            "--data",
+            str(self.data),
+        ]
         if self.clinic:
             command += ["--clinic", str(self.clinic)]
         with (self.data.parent / f"{self.data.name}.log").open("ab") as log:
@@ -131,7 +140,9 @@ class Running:
         """Add a member of staff with the command line."""
         command = [sys.executable, "-m", "bot.cli", "staff", "add", login, "--name", "Mara Lind",
                    "--password-stdin", "--data", str(self.data)]  # fmt: skip
-        done = subprocess.run(command, cwd=ROOT, input=password + "\n", text=True, capture_output=True, check=False)
+        done = subprocess.run(
+            command, cwd=ROOT, input=password + "\n", text=True, capture_output=True, check=False
+        )
         assert done.returncode == 0, done.stderr
         return login, password
 
@@ -143,7 +154,9 @@ class Running:
         if metadata:
             body["metadata"] = metadata
         request = urllib.request.Request(
-            f"{self.base}/webhooks/rest/webhook", json.dumps(body).encode(), {"Content-Type": "application/json"}
+            f"{self.base}/webhooks/rest/webhook",
+            json.dumps(body).encode(),
+            {"Content-Type": "application/json"},
         )
         with urllib.request.urlopen(request, timeout=60) as answer:
             said = json.loads(answer.read())

@@ -187,4 +187,4 @@ $("logout").addEventListener("click", async () => { await api("POST", "logout", 
 $("lang").addEventListener("change", (e) => { state.lang = e.target.value; localStorage.setItem("careline-console-lang", state.lang); words(); if (state.me) { $("clinic").textContent = state.me.clinic[state.lang] || Object.values(state.me.clinic)[0]; refresh().catch(fault); } });
 setInterval(() => { if (state.me) drawQueue(); }, 15000);
 words();
-api("GET", "me").then(enter).catch(showLogin);
+api("GET", "me").then((me) => (me.id ? enter(me) : showLogin())).catch(showLogin);

@@ -101,7 +101,7 @@ class Console:
             *pages,
             web.post("/console/api/login", self._login),
             web.post("/console/api/logout", self._changing(self._logout)),
-            web.get("/console/api/me", self._reading(self._me)),
+            web.get("/console/api/me", self._me),
             web.get("/console/api/queue", self._reading(self._queue)),
             web.get("/console/api/events", self._reading(self._events)),
             web.get("/console/api/escalations/{id}", self._reading(self._detail)),
@@ -174,7 +174,14 @@ class Console:
         )
         return answer
 
-    async def _me(self, request: web.Request, member: Member) -> web.StreamResponse:
+    async def _me(self, request: web.Request) -> web.StreamResponse:
+        """Who is logged in here, or an empty object; the page asks this before anything else."""
+        try:
+            member = await self._member(request)
+        except DeskAway:
+            return refuse(503, "The records cannot be reached. Please try again.", "database")
+        if member is None:
+            return reply({})
         session = await self._staff.renew(member)
         return self._with_session(member, session.token, session.csrf)
 
