@@ -303,8 +303,8 @@ class GeneratorClient:
             raise GeneratorTimeout("next token") from error
         except aiohttp.ClientError as error:
             raise GeneratorDown(type(error).__name__) from error
-        except ValueError as error:
-            raise GeneratorProtocolError("event too long") from error
+        except (ValueError, aiohttp.http_exceptions.HttpProcessingError):
+            raise GeneratorProtocolError("event too long") from None  # the cause quotes what was received
         if not line:
             raise GeneratorDown("ended without [DONE]")
         return line
@@ -368,8 +368,8 @@ def _piece(data: bytes) -> str:
             raise GeneratorDown("error event")
         choices = event["choices"]
         content = choices[0].get("delta", {}).get("content") if choices else ""
-    except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
-        raise GeneratorProtocolError("event is not a chat completion chunk") from error
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError):
+        raise GeneratorProtocolError("event is not a chat completion chunk") from None  # the cause quotes it
     if content is not None and not isinstance(content, str):
         raise GeneratorProtocolError("content is not text")
     return content or ""

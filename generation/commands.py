@@ -8,6 +8,7 @@ error.
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -60,6 +61,8 @@ def parse_line(line: str) -> AskedLine:
 
 
 def _record(line: str) -> Mapping[str, Any]:
+    if any("\udc80" <= c <= "\udcff" for c in line):
+        raise LineError("line: not UTF-8")
     try:
         record = json.loads(line)
     except (ValueError, RecursionError) as error:
@@ -103,6 +106,8 @@ def run_answer(
 
     Returns the exit status: 0, or 1 when any line was malformed.
     """
+    if isinstance(stdin, io.TextIOWrapper):
+        stdin.reconfigure(encoding="utf-8", errors="surrogateescape")  # one bad line must not end the rest
     retriever = Retriever(load_passages(knowledge), MiniLmEncoder() if encoder else None)
     return asyncio.run(_run(stdin, stdout, retriever, url, token))
 

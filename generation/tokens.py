@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 import warnings
+from collections.abc import Callable
 from functools import lru_cache
 
 _EN_PHRASE_RE = re.compile(
@@ -156,10 +157,20 @@ def visible(text: str) -> str:
 
 
 def _simplified(text: str) -> str:
-    with warnings.catch_warnings():  # the package announces its own use of pkg_resources on import
-        warnings.simplefilter("ignore", UserWarning)
-        import zhconv  # here, since loading its tables costs and English never needs them
-    return str(zhconv.convert(text, "zh-hans"))
+    return str(_converter()(text, "zh-hans"))
+
+
+@lru_cache(maxsize=1)
+def _converter() -> Callable[[str, str], str]:
+    """zhconv, imported when first needed: loading its tables costs, and English never needs them. It warns about its
+    own way of reading them, which is not ours to mend."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import zhconv
+
+        zhconv.convert("试", "zh-hans")
+    convert: Callable[[str, str], str] = zhconv.convert
+    return convert
 
 
 @lru_cache(maxsize=20_000)
@@ -176,7 +187,12 @@ def stem(word: str) -> str:
     if len(w) > 4 and w.endswith("ied"):
         w = w[:-3] + "y"
     for suffix in ("ing", "ed", "ly"):
-        if w.endswith(suffix) and len(w) - len(suffix) >= 3 and re.search(r"[aeiouy]", w[: -len(suffix)]):
+        if (
+            w.endswith(suffix)
+            and not w.endswith("eed")
+            and len(w) - len(suffix) >= 3
+            and re.search(r"[aeiouy]", w[: -len(suffix)])
+        ):
             w = w[: -len(suffix)]
             if len(w) > 3 and w[-1] == w[-2] and w[-1] not in "lsz":
                 w = w[:-1]
