@@ -216,26 +216,23 @@ class Database:
         loop = asyncio.get_running_loop()
         end = loop.time() + self._lock_wait
         while True:
-            conn = await self._engine.connect()
+            conn = self._engine.connect()
             try:
+                await conn.start()
                 await conn.execution_options(begin_mode=mode)
                 await conn.begin()
                 return conn
-            except exc.OperationalError as error:
-                await conn.close()
+            except BaseException as error:
+                if conn.sync_connection is not None:
+                    await conn.close()
                 if not _is_locked(error) or loop.time() >= end:
                     raise
-            except BaseException:
-                await conn.close()
-                raise
             await asyncio.sleep(LOCK_SLICE_SECONDS)
 
     async def _check_key(self, conn: AsyncConnection) -> None:
-        row = (await conn.execute(sa.select(key_probe.c.probe_enc))).first()
-        if row is None:
-            sealed = self.cipher.seal(PROBE, record="1", column="key_probe.probe_enc")
-            await conn.execute(key_probe.insert().values(id=1, probe_enc=sealed))
-            return
+        sealed = self.cipher.seal(PROBE, record="1", column="key_probe.probe_enc")
+        await insert_new(conn, key_probe, {"id": 1, "probe_enc": sealed})  # the first start's stays
+        row = (await conn.execute(sa.select(key_probe.c.probe_enc))).one()
         try:
             self.cipher.open(row.probe_enc, record="1", column="key_probe.probe_enc")
         except CipherError:
@@ -299,8 +296,8 @@ def _begin_sqlite(conn: Any) -> None:
     conn.exec_driver_sql(f"BEGIN {conn.get_execution_options().get('begin_mode', 'DEFERRED')}")
 
 
-def _is_locked(error: exc.OperationalError) -> bool:
-    return bool(re.search("locked|busy", str(error.orig)))
+def _is_locked(error: BaseException) -> bool:
+    return isinstance(error, exc.OperationalError) and bool(re.search("locked|busy", str(error.orig)))
 
 
 @contextlib.contextmanager

@@ -57,7 +57,7 @@ async def test_a_failure_at_any_step_leaves_nothing_behind(
 
     where = {"outbox": (Outbox, "enqueue"), "audit": (AuditLog, "append")}
     if step == "reply":
-        monkeypatch.setattr("bot.escalation.intake.add_reply", broken)
+        monkeypatch.setattr("bot.escalation.intake.add_replies", broken)
     else:
         monkeypatch.setattr(*where[step], broken)
     with pytest.raises(Exception, match=r"ConnectionReset|not available"):

@@ -186,7 +186,11 @@ async def test_a_patient_whom_sql_never_saw_gets_the_conversation_that_was_told(
 
 
 async def test_sql_locked_while_fifty_emergencies_arrive(stores: Stores, spool: Spool) -> None:
-    """Safety goal R4: nobody waits for the lock, and all of them are stored once after the release."""
+    """Safety goal R4: nobody waits for the lock, and all of them are stored once after the release.
+
+    ``RecordsUnavailable`` is not expected: it would come after the database's own, longer limit, to a caller
+    whose cancellation had been swallowed (asyncio.wait_for in Python 3.11, inside a pool that is waited in).
+    """
     people = [await stores.conversation(str(number)) for number in range(50)]
     ids = [await stores.message(person, CANARY, message_id="u1") for person in people]
 
@@ -196,7 +200,7 @@ async def test_sql_locked_while_fifty_emergencies_arrive(stores: Stores, spool: 
         try:
             async with asyncio.timeout(0.3):
                 await stores.escalations.raise_(alarm, reply=reply)
-        except (TimeoutError, RecordsUnavailable):
+        except TimeoutError:
             incoming = stores.incoming(people[number], CANARY, message_id="u1")
             await spool.append(spooled(incoming, alarm, reply=reply))
             return True
