@@ -115,11 +115,16 @@ class _Judge:
         for cue in found:
             if cue.start < self.low or cue.end > self.hit.start:
                 continue
-            if self._a_not_a(cue):
+            if self._a_not_a(cue) or self._closed_off(cue):
                 continue
             if self._reaches(cue):
                 return cue
         return None
+
+    def _closed_off(self, cue: CueHit) -> bool:
+        """ "Fever: no, cough: yes": a "no" with a break behind it answers what stood before."""
+        tokens = self.r.tokens
+        return cue.end < len(tokens) and tokens.breaks[cue.end] >= SOFT and ":" not in tokens.marks[cue.end]
 
     def _a_not_a(self, cue: CueHit) -> bool:
         """疼不疼: asking, not denying."""

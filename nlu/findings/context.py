@@ -150,6 +150,8 @@ def _closed(reading: Reading, cue: CueHit) -> bool:
 
 def _yes_or_no(reading: Reading) -> tuple[CueHit | None, bool]:
     no, yes = _opening(reading, "answer_no"), _opening(reading, "answer_yes")
+    if yes is not None and reading.cues.any_between("pseudo", 0, yes.start + 1) is not None:
+        yes = None  # "not sure" says neither
     if no is not None and (yes is None or no.start <= yes.start):
         return no, False
     return yes, True

@@ -102,7 +102,7 @@ def _ages(reading: Reading, found: Sequence[Number]) -> list[tuple[float, int, i
         ):
             out.append((n, number.start, end, None))
             continue
-        if _shorthand(words, number):
+        if _shorthand(words, number) or _apposition(reading, number):
             out.append((n, number.start, end, None))
             continue
         baby_months = cues.any_between("unit_month", end, end + 1)
@@ -163,6 +163,15 @@ def _shorthand(words: Sequence[str], number: Number) -> bool:
     if not said or number.value > 110 or number.decimal:
         return False
     return after not in _NOT_AN_AGE
+
+
+def _apposition(reading: Reading, number: Number) -> bool:
+    """ "My daughter, 7, has a rash", "my son (4)": a bare number set off right behind a person."""
+    tokens = reading.tokens
+    set_off = tokens.marks[number.start][:1] in (",", "(") and (
+        number.end >= len(tokens) or tokens.marks[number.end][:1] in (",", ")", ".", "\n")
+    )
+    return set_off and not number.decimal and any(p.end == number.start for p in reading.persons)
 
 
 def _beside_child(reading: Reading, start: int, end: int) -> bool:

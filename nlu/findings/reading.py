@@ -300,11 +300,27 @@ def _settle_cues(reading: Reading, marks: list[tuple[Payload, Match]]) -> None:
             persons.append(CueHit(payload.name, start, end))
         elif payload.name not in _YIELDING or (pseudo_end[start] < end and not all(solid[start:end])):
             by_kind.setdefault(payload.name, []).append(CueHit(payload.name, start, end))
-    reading.persons = _longest(persons)
+    reading.persons = _without_age_phrases(reading.tokens, _longest(persons))
     taken = {p for person in reading.persons for p in range(person.start, person.end)}
     taken.update(p for c in by_kind.get("self_weak", ()) for p in range(c.start, c.end))
     by_kind["self"] = [c for c in by_kind.get("self", ()) if c.start not in taken]
     reading.cues = Cues({kind: _longest(found) for kind, found in by_kind.items()})
+
+
+_AGE_ENDS = frozenset(["old", "yo", "o"])
+_POSSESSIVES = frozenset(["my", "our", "the", "a", "her", "his"])
+
+
+def _without_age_phrases(tokens: Tokens, persons: list[CueHit]) -> list[CueHit]:
+    """ "My son is 5 years old": the age is no second person. "My 5 year old" alone is one."""
+    out: list[CueHit] = []
+    for i, person in enumerate(persons):
+        phrase = tokens.words[person.end - 1] in _AGE_ENDS
+        next_to = i + 1 < len(persons) and persons[i + 1].start <= person.end
+        if phrase and (next_to or (out and tokens.words[person.start] not in _POSSESSIVES)):
+            continue
+        out.append(person)
+    return out
 
 
 _YIELDING = frozenset(["neg", "neg_verb", "neg_list", "neg_after", "answer_no", "resolved"])

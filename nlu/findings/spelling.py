@@ -52,7 +52,7 @@ class Speller:
     def joined(self, left: str, right: str) -> str | None:
         """One long lexicon word that was typed as two ("head ache"), or None."""
         whole = left + right
-        return whole if len(whole) >= 7 and whole in self._known else None
+        return whole if len(whole) >= 7 and (whole in self._known or whole in self._prefixes) else None
 
     def knows(self, word: str) -> bool:
         """Whether it is a word of the lexicon or a common word."""
