@@ -197,9 +197,10 @@ class Calendar:
         async def work(conn: AsyncConnection, now: dt.datetime) -> Appointment:
             mine = rows.c.conversation == conversation
             same = (await conn.execute(sa.select(rows).where(mine, rows.c.idempotency_key == key))).first()
-            if same is not None and same.status in ("held", "booked"):
-                if same.status == "booked" or same.hold_expires_at > now:
-                    return self._value(same)
+            if same is not None and (
+                same.status == "booked" or (same.status == "held" and same.hold_expires_at > now)
+            ):
+                return self._value(same)
             await self._expire(conn, now, conversation)
             if same is not None:
                 raise HoldExpired("this hold has ended; choose again")

@@ -34,7 +34,8 @@ from bot.appointments.wish import Problem, ProblemKind
 
 _ONES = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
 _NUMBER = {word: n for n, word in enumerate(_ONES, 1)} | {
-    "a": 1, "an": 1, "couple of": 2, "a couple of": 2, "fifteen": 15, "twenty": 20, "twenty-five": 25, "twenty five": 25,
+    "a": 1, "an": 1, "couple of": 2, "a couple of": 2, "fifteen": 15, "twenty": 20, "twenty-five": 25,
+    "twenty five": 25,
 }  # fmt: skip
 _WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
@@ -102,7 +103,10 @@ _MONTH = (
     r"(jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?"
     r"|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)\b\.?"
 )
-_ORD = rf"(\d{{1,2}})(?:st|nd|rd|th)?\b|({'|'.join(sorted(_ORDINAL_WORDS, key=len, reverse=True))})\b"
+_ORDINAL_NAMES = "|".join(sorted(_ORDINAL_WORDS, key=len, reverse=True))
+_NOT_A_CHOICE = r"(?! (?:one|slot|option|time|available))"
+""" "the first one" chooses among what was offered; it is no date."""
+_ORD = rf"(\d{{1,2}})(?:st|nd|rd|th)?\b|({_ORDINAL_NAMES})\b"
 _N = r"(a couple of|couple of|an|a|one|two|three|four|five|six|seven|eight|nine|ten|twelve|\d{1,2})"
 _YEAR = r"(?:,? (20\d\d))?"
 
@@ -296,7 +300,7 @@ _RULES: tuple[tuple[str, Handler], ...] = (
      lambda m, f: [calendar_date(f, _year(m, 5), _month(m, 2), _ordinal(m, 3))]),
     (rf"(?:the )?(?:{_ORD})(?: of)? (next|this) month",
      lambda m, f: [day_of_month(f, _ordinal(m, 1), int(m[3] == "next"))]),
-    (rf"(?:{_WD},? )?(?:on )?the (?:(\d{{1,2}})(?:st|nd|rd|th)|({'|'.join(_ORDINAL_WORDS)}))\b(?! (?:one|slot|option|time|available))",
+    (rf"(?:{_WD},? )?(?:on )?the (?:(\d{{1,2}})(?:st|nd|rd|th)|({_ORDINAL_NAMES}))\b{_NOT_A_CHOICE}",
      lambda m, f: [day_of_month(f, _ordinal(m, 2))]),
     (rf"(?:{_WD} )?(\d{{1,2}})(?:st|nd|rd|th)\b(?! (?:one|slot|option))", lambda m, f: [day_of_month(f, int(m[2]))]),
     (r"(?:the )?(early|late|mid|start of|beginning of|end of|middle of)?(?: in)? ?(?:the )?(next|this|the) month\b",
@@ -321,7 +325,7 @@ _RULES: tuple[tuple[str, Handler], ...] = (
     (rf"(?:at |@ ?)({ANY_CLOCK})", lambda m, f: [clock(m[1])]),
     (rf"({_BARE}) ?(?:-|–|to|until|till) ?({_BARE})", lambda m, f: [clock(m[1]), Mark.TO, clock(m[2])]),
     (rf"({CLOCK})", lambda m, f: [clock(m[1])]),
-    (rf"({_BARE}) (?=(?:in the|at night|on (?:mon|tue|wed|thu|fri|sat)|tomorrow|today|would|works|is (?:fine|good)|please))",
+    (rf"({_BARE}) (?=(?:in the|at night|on (?:mon|tue|wed|thu|fri|sat)|tomorrow|today|would|works|please|is (?:fine|good)))",
      lambda m, f: [clock(m[1])]),
     (rf"(?:in the |in my |at |during the |during my )?({'|'.join(sorted(_PARTS, key=len, reverse=True))})\b",
      lambda m, f: [Part(*_PARTS[m[1]])]),
@@ -363,8 +367,9 @@ def _tidy(items: list[Item]) -> list[Item]:
     """ "between Monday and Wednesday": FROM Day OR Day reads as a range; other FROM stays a relation."""
     out = list(items)
     for i in range(len(out) - 3):
-        if out[i] is Rel.FROM and isinstance(out[i + 1], Day) and isinstance(out[i + 3], Day):
-            if out[i + 2] in (Mark.OR, Mark.TO):
-                out[i : i + 4] = [out[i + 1], Mark.TO, out[i + 3]]
-                return out
+        first, joint, last = out[i + 1 : i + 4]
+        days = isinstance(first, Day) and isinstance(last, Day)
+        if out[i] is Rel.FROM and days and joint in (Mark.OR, Mark.TO):
+            out[i : i + 4] = [first, Mark.TO, last]
+            return out
     return out

@@ -21,7 +21,6 @@ from bot.appointments.time_items import (
     add_months,
     bare_weekday,
     calendar_date,
-    coming,
     day_of_month,
     in_week,
     month_part,
@@ -127,9 +126,8 @@ def _weekday(m: re.Match[str], f: Frame) -> list[Item]:
 def _weekdays(m: re.Match[str], f: Frame) -> list[Item]:
     """周四周五, 周四或周五 share a prefix: 下周四五."""
     offset = (m[1] or "").count("下")
-    pick = (lambda c: in_week(f, offset, _wd(c))) if m[1] else (lambda c: bare_weekday(f, _wd(c)))
-    first, second = pick(m[2]), pick(m[3])
-    return [first, Mark.OR, second]
+    days = [in_week(f, offset, _wd(c)) if m[1] else bare_weekday(f, _wd(c)) for c in (m[2], m[3])]
+    return [days[0], Mark.OR, days[1]]
 
 
 def _relative(m: re.Match[str], f: Frame) -> list[Item]:
@@ -167,6 +165,13 @@ def _month(m: re.Match[str], f: Frame) -> list[Item]:
     ]
 
 
+def _range(m: re.Match[str]) -> list[Item]:
+    """下午两点到四点, 9点到11点半."""
+    part: list[Item] = [Part(*_PARTS[m[1]])] if m[1] else []
+    first = clock(m[2] + "点" if re.fullmatch(_NUM, m[2]) else m[2])
+    return [*part, first, Mark.TO, _with_part(m[3], clock(m[4]))]
+
+
 def _dayword(m: re.Match[str], f: Frame) -> list[Item]:
     return [one(f.today + _days(_DAYWORD[m[1]]))]
 
@@ -177,7 +182,8 @@ _RULES: tuple[tuple[str, Handler], ...] = (
     (r"(?:除了|除去|除)", lambda m, f: [Mark.ANY_DAY, Mark.NOT]),
     (r"(?:以外|之外|外)?(?:其他|其余|别的)?(?:时间|日子|时候|哪天|每天|天)?(?:都|全)(?:可以|行|好|有空|成|没问题)|随便(?:哪天)?|随时|"
      r"哪天都(?:行|可以)|任何时间|什么时候都(?:行|可以)|无所谓", lambda m, f: [Mark.BREAK, Mark.ANY_DAY]),
-    (r"(?:我)?(?:不行|不可以|不方便|没空|没有空|没时间|去不了|来不了|不太行|有事|要上班)", lambda m, f: [Mark.NOT_PREVIOUS]),
+    (r"(?:我)?(?:不行|不可以|不方便|没空|没有空|没时间|去不了|来不了|不太行|有事|要上班)",
+     lambda m, f: [Mark.NOT_PREVIOUS]),
     (r"(?:但)?(?:不要|不想|别|不能|不是|不在)(?:在|安排在|安排|约)?", lambda m, f: [Mark.NOT]),
     (r"[,，;；。！!？?]|但是|但", lambda m, f: [Mark.BREAK]),
     # days
@@ -206,8 +212,7 @@ _RULES: tuple[tuple[str, Handler], ...] = (
     (rf"((?:下+|这|本)个?月|{_NUM}月份?)(初|中旬|中|底)?", _month),
     # times of day
     (rf"({_PART})?({CLOCK}|{_NUM})(?:到|至|-|~|—)({_PART})?({CLOCK})",
-     lambda m, f: [*([Part(*_PARTS[m[1]])] if m[1] else []), clock(m[2] if not re.fullmatch(_NUM, m[2]) else m[2] + "点"),
-                   Mark.TO, _with_part(m[3], clock(m[4]))]),
+     lambda m, f: _range(m)),
     (rf"({CLOCK})(?:钟|鐘)?(?:左右|前后|上下|来钟)", lambda m, f: [Rel.AROUND, clock(m[1])]),
     (rf"(?:大概|大约|差不多)({CLOCK})", lambda m, f: [Rel.AROUND, clock(m[1])]),
     (rf"({CLOCK})(?:钟|鐘)?{_BEFORE}", lambda m, f: [Rel.BEFORE, clock(m[1])]),
@@ -258,6 +263,3 @@ def _tidy(items: list[Item]) -> list[Item]:
         else:
             out.append(item)
     return out
-
-
-__all__ = ["clock", "coming", "has_chinese", "number", "scan"]

@@ -46,7 +46,11 @@ Clock = Callable[[], dt.datetime]
 OFFERS = 3
 """Times offered at once: enough for a choice, few enough to read on a phone."""
 ELSEWHERE = frozenset(
-    ["report_symptom", "ask_self_care", "ask_health", "ask_medicine", "ask_side_effect", "ask_price", "ask_location", "ask_hours", "talk_to_human", "request_callback", "distress", "bot_challenge", "ask_privacy", "complain"]
+    {
+        *("report_symptom", "ask_self_care", "ask_health", "ask_medicine", "ask_side_effect", "ask_price"),
+        *("ask_location", "ask_hours", "talk_to_human", "request_callback", "distress", "bot_challenge"),
+        *("ask_privacy", "complain"),
+    }
 )
 """Intents that are about something else whatever words they use; a name is not read out of them."""
 

@@ -127,7 +127,7 @@ def department_said(clinic: Clinic, text: str) -> str | None:
 def clinician_said(clinic: Clinic, text: str, department: str | None) -> str | None:
     """The clinician whose name is in the text, where that clinician works in the department."""
     for person in clinic.clinicians:
-        if words.mentions(text, list(person.name.values())):
-            if department is None or department in person.departments:
-                return person.id
+        works_there = department is None or department in person.departments
+        if works_there and words.mentions(text, list(person.name.values())):
+            return person.id
     return None

@@ -13,8 +13,8 @@ from zoneinfo import ZoneInfo
 
 MAX_NAME = 80
 _YES = re.compile(
-    r"(?:yes|yeah|yep|yup|ya|sure|ok|okay|o\.?k\.?|please do|go ahead|correct|right|that'?s right|that is right|confirm|"
-    r"confirmed|do it|book it|fine|perfect|great|sounds good|that works|works for me|i agree|good|absolutely|of course|"
+    r"(?:yes|yeah|yep|yup|ya|sure|ok|okay|o\.?k\.?|please do|go ahead|correct|right|that'?s right|"
+    r"that is right|confirm|confirmed|do it|book it|fine|perfect|great|sounds good|that works|works for me|i agree|good|absolutely|of course|"
     r"definitely|please|y|move it|cancel it|all good|exactly|is right)"
 )
 _YES_ZH = re.compile(
@@ -25,7 +25,8 @@ _NO = re.compile(
 )
 _NO_ZH = re.compile(r"(?:不|不是|不对|不要|不用|不行|不好|不可以|错了|没有|别|不取消|算了)")
 _STOP = re.compile(
-    r"\b(?:stop|never ?mind|forget it|cancel (?:the )?booking|don'?t book|quit|leave it|not (?:any ?more|now)|no longer)\b"
+    r"\b(?:stop|never ?mind|forget it|cancel (?:the )?booking|don'?t book|quit|leave it|"
+    r"not (?:any ?more|now)|no longer)\b"
 )
 _STOP_ZH = re.compile(r"(?:不约了|算了|不预约了|不想约了|先不约|取消吧|停止|不用约了|退出)")
 _BACK = re.compile(
@@ -60,7 +61,8 @@ _EARLIER = re.compile(
     r"(?:anything |something |a bit |any )?(?:earlier|sooner)(?: please)?|早(?:一点|点)(?:的|吧)?"
 )
 _NAME_LEAD = re.compile(
-    r"^(?:(?:hi|hello|yes|ok|sure)[,. ]+)?(?:my (?:full )?name(?:'s| is)|name(?: is|:)|it'?s|it is|i'?m|i am|this is|call me|"
+    r"^(?:(?:hi|hello|yes|ok|sure)[,. ]+)?(?:my (?:full )?name(?:'s| is)|name(?: is|:)|it'?s|it is|i'?m|i am|"
+    r"this is|call me|"
     r"that(?:'s| is)|for|the name is|under)\s+",
     re.I,
 )

@@ -7,7 +7,7 @@ shape of a protocol, not how a check is run.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ PROTOCOLS_DIR = Path(__file__).parent / "protocols"
 LANGUAGES = ("en", "zh")
 KINDS = frozenset({"choice", "yesno", "duration", "temperature", "age", "multi"})
 GENERIC = "generic"
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 LocalText = Mapping[str, str]
 
 
@@ -123,8 +124,8 @@ class _Reader:
         return ProtocolError(f"{self.path.name}: {where}: {problem}")
 
     def keys(
-        self, data: Any, where: str, required: set[str], optional: set[str] = frozenset()
-    ) -> Mapping[str, Any]:  # type: ignore[assignment]
+        self, data: Any, where: str, required: Set[str], optional: Set[str] = frozenset()
+    ) -> Mapping[str, Any]:
         if not isinstance(data, Mapping):
             raise self.fail(where, f"expected a map, got {type(data).__name__}")
         for key in data:
@@ -180,7 +181,9 @@ class _Reader:
             options=tuple(
                 self.option(o, f"{where}.options[{n}]") for n, o in enumerate(data.get("options", ()))
             ),
-            signs=self.sign_list(data.get("signs", ()), f"{where}.signs"),
+            signs=self.sign_list(data.get("signs", ()), f"{where}.signs")
+            if data["kind"] == "multi"
+            else tuple(data.get("signs", ())),
             level=None if data.get("level") is None else self.level(data["level"], f"{where}.level"),
             ask_if=None if data.get("ask_if") is None else self.node(data["ask_if"], f"{where}.ask_if"),
         )
@@ -277,7 +280,7 @@ class _Reader:
 
 def _yaml(path: Path) -> Any:
     try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
+        return yaml.load(path.read_text(encoding="utf-8"), Loader=_LOADER)  # noqa: S506 - a safe loader, in C if built
     except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
         raise ProtocolError(f"{path.name}: not readable as YAML: {error}") from None
 

@@ -71,12 +71,12 @@ _DECLINE = re.compile(
     r"\b(?:(?:prefer|rather) not(?: to)?(?: say)?|(?:don'?t|do not) want to (?:say|answer|tell)|skip|pass|no comment|"
     r"none of your business|private)\b|不想说|不方便说|不愿意说|跳过|不想回答|保密|不便透露"
 )
+_OF_THESE = r"(?: of (?:these|those|them|the above|that))?"
 _NONE = re.compile(
-    r"(?:no|none|nope|nah|neither|nothing|not any|no(?:,| )?(?: i)? (?:don'?t|haven'?t)|none of (?:these|those|them|the above|that)|"
-    r"not (?:really|at all)|no,? none(?: of (?:these|those|them))?|no,? nothing(?: like that)?|i have none(?: of (?:these|those|them))?|"
-    r"nothing (?:like that|of that kind)|all no|no to all|i don'?t have any(?: of (?:these|those|them))?|don'?t have any(?: of (?:these|those|them))?|"
-    r"none at all|thankfully no(?:t|ne)?|luckily no(?:t|ne)?|他?都?没有?|都没有|全没有|全都没有|没有这些|没有以上|以上都没有|以上都没|一个都没有|没|无|否|都不是|没有的|不是|不|"
-    r"没有哦|没有啊|没有呢|没|没出现|都没出现|没有，?都没有|没有任何)"
+    rf"(?:no|none{_OF_THESE}|nope|nah|neither|nothing|not any|not (?:really|at all)|no,? none{_OF_THESE}"
+    rf"|no,?(?: i)? (?:don'?t|haven'?t)|no,? nothing(?: like that)?|nothing (?:like that|of that kind)|all no|no to all"
+    rf"|(?:i )?(?:have none|don'?t have any){_OF_THESE}|none at all|(?:thankfully|luckily) (?:not?|none)"
+    r"|(?:以上|全|全都|都|一个都|这些都)?没有?|没有(?:这些|以上|的|哦|啊|呢|任何|出现)?|都?没出现|以上都没有?|无|否|都不是|不是|不)"
 )
 _ALL = re.compile(
     r"(?:yes,? )?(?:both|all|all of (?:these|those|them)|all three|both of (?:these|those|them)|every one)|(?:两个)?都有|全有|全都有|全部都有|都是"
@@ -237,9 +237,8 @@ def signs_said(
     here = [sign for sign in ids if sign in present]
     if here:
         return here
-    if _NONE.fullmatch(said) or all(
-        _NONE.fullmatch(p.strip()) for p in re.split(r"[,，。.、 ]+", said) if p.strip()
-    ):
+    parts = [p.strip() for p in re.split(r"[,，。.、 ]+", said) if p.strip()]
+    if parts and (_NONE.fullmatch(said) or all(_NONE.fullmatch(p) for p in parts)):
         return []
     if _ALL.fullmatch(said):
         return ids

@@ -20,7 +20,7 @@ from bot.clinic import Clinic
 from bot.dialogue import symptom_answers as read
 from bot.dialogue import symptom_plan as planning
 from bot.dialogue.booking_words import said_back
-from bot.dialogue.flow import Outcome, State, Step, highest, not_understood
+from bot.dialogue.flow import State, Step, highest, not_understood
 from bot.dialogue.protocol_loader import LocalText, Protocols, Question
 from bot.dialogue.symptom_conditions import DECLINED, UNKNOWN
 from bot.dialogue.symptom_say import Say
@@ -34,9 +34,29 @@ _CORRECTION = re.compile(
     re.I,
 )
 ASKING = frozenset(
-    "ask_self_care ask_health ask_medicine ask_side_effect ask_price ask_location ask_hours ask_test_result "
-    "ask_vaccination ask_availability ask_privacy talk_to_human request_callback book_appointment move_appointment "
-    "cancel_appointment list_appointments request_refill bot_challenge change_language help".split()
+    [
+        "ask_self_care",
+        "ask_health",
+        "ask_medicine",
+        "ask_side_effect",
+        "ask_price",
+        "ask_location",
+        "ask_hours",
+        "ask_test_result",
+        "ask_vaccination",
+        "ask_availability",
+        "ask_privacy",
+        "talk_to_human",
+        "request_callback",
+        "book_appointment",
+        "move_appointment",
+        "cancel_appointment",
+        "list_appointments",
+        "request_refill",
+        "bot_challenge",
+        "change_language",
+        "help",
+    ]
 )
 """Intents that are about something else, even where a word of the message could be an answer."""
 
@@ -158,8 +178,8 @@ class SymptomCheck:
     def _noted(self, state: State, question: Question, lang: str) -> Step:
         """Another symptom instead of an answer: it is folded in, and the question stays."""
         main, others = state["protocol"], state["others"]
-        _, found = planning.choose(self._protocols, state)
-        state["others"] = [x for x in dict.fromkeys([*others, *found]) if x != main][: planning.MAX_FOLDED]
+        first, found = planning.choose(self._protocols, state)
+        state["others"] = [x for x in dict.fromkeys([*others, first, *found]) if x not in (main, "generic")]
         if planning.judge(self._protocols, state, final=False).level == "emergency":
             return self._finish(state, lang)
         return self._ask(state, question, lang, lead=self._say.text("noted", lang))
@@ -261,7 +281,9 @@ class SymptomCheck:
         self, question: Question, state: State, text: str, findings: Findings, lang: str, intent: str | None
     ) -> list[str] | str | None:
         asked = self._signs(question, state) or question.signs
-        counting: set[str] = {f["id"] for f in findings if f.get("status", "present") in ("present", "possible")}
+        counting: set[str] = {
+            f["id"] for f in findings if f.get("status", "present") in ("present", "possible")
+        }
         negated: set[str] = {f["id"] for f in findings if f.get("status") == "negated"}
         labels = [(s, self._protocols.signs[s]["zh" if lang == "zh" else "en"]) for s in asked]
         if read.unsure(text, intent) and not counting & set(question.signs):

@@ -84,7 +84,7 @@ def choose(protocols: Protocols, state: State) -> tuple[str, list[str]]:
         if protocol.population is not None and not holds(protocol.population, facts(state)):
             continue
         best = families.get(protocol.family)
-        if best is None or (protocol.population is not None and best.population is None):
+        if best is None or protocol.priority > best.priority:
             families[protocol.family] = protocol
     ranked = sorted(families.values(), key=lambda p: (-p.priority, p.id))
     if not ranked:
@@ -96,9 +96,8 @@ def variant(protocols: Protocols, state: State) -> str:
     """The main protocol for what is known of the person now (an age answered "4" makes it the child's)."""
     family = protocols.by_id[state["protocol"]].family
     kin = [p for p in protocols.by_id.values() if p.family == family]
-    fitting = [p for p in kin if p.population is not None and holds(p.population, facts(state))]
-    plain = [p for p in kin if p.population is None]
-    return (fitting or plain or kin)[0].id
+    fitting = [p for p in kin if p.population is None or holds(p.population, facts(state))]
+    return max(fitting or kin, key=lambda p: p.priority).id
 
 
 def active(protocols: Protocols, state: State) -> list[Protocol]:

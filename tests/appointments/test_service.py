@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import itertools
 
 import icalendar
 import pytest
@@ -193,7 +194,7 @@ async def test_offers_differ_but_earliest_means_earliest(
 ) -> None:
     tomorrow = (await calendar.search(understand("tomorrow", clinic, clock()), "general")).slots
     assert len(tomorrow) == 3
-    assert min(b.start - a.start for a, b in zip(tomorrow, tomorrow[1:], strict=False)) >= dt.timedelta(
+    assert min(b.start - a.start for a, b in itertools.pairwise(tomorrow)) >= dt.timedelta(
         hours=1
     )
     first = (await calendar.search(Wish(earliest=True), "general")).slots
@@ -248,5 +249,5 @@ async def test_many_patients_book_many_slots_without_overlap(calendar: Calendar,
         rows = (await conn.execute(sa.select(appointments).where(appointments.c.status == "booked"))).all()
     spans = sorted((r.clinician, r.starts_at, r.starts_at + dt.timedelta(minutes=r.minutes)) for r in rows)
     assert len(spans) == 12
-    for a, b in zip(spans, spans[1:], strict=False):
+    for a, b in itertools.pairwise(spans):
         assert a[0] != b[0] or a[2] <= b[1]

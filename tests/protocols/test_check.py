@@ -1,0 +1,193 @@
+"""Named situations of the symptom check: what is known is not asked, corrections, other topics, the case's level."""
+
+from __future__ import annotations
+
+import pytest
+
+from bot.dialogue.protocol_loader import Protocols
+from bot.dialogue.symptom_check import SymptomCheck
+from tests.protocols.conftest import finding
+
+THROAT = [finding("sore_throat", duration_hours=72.0), finding("fever", duration_hours=72.0)]
+
+
+def test_a_sore_throat_and_a_fever_for_three_days(check: SymptomCheck) -> None:
+    """One protocol leads, the other is folded in, and how long is not asked again."""
+    step = check.start(THROAT, {}, {}, "en")
+    assert (step.state["protocol"], step.state["others"]) == ("sore_throat", ["fever_adult"])
+    assert "sore throat and fever" in step.replies[0].text
+    assert {"stridor", "confusion"} <= set(step.screened)
+    asked = []
+    while not step.done:
+        asked.append(step.state["current"])
+        answers = {"temperature": "38.5", "severity": "mild", "pus": "no", "cough_too": "yes"}
+        step = check.answer(step.state, answers.get(step.state["current"], "none of these"), [], {}, "en")
+    assert "duration" not in asked and "temperature" in asked
+    assert step.outcome is not None and step.outcome.level == "self_care"
+
+
+def test_what_was_said_in_passing_is_not_asked(check: SymptomCheck) -> None:
+    found = [finding("headache", duration_hours=24.0, severity="mild"), finding("vomiting", status="negated")]
+    step = check.start(found, {"age_years": 30.0, "sex": "male"}, {}, "en")
+    asked = []
+    while not step.done:
+        asked.append(step.state["current"])
+        text = {"usual": "yes", "course": "better"}.get(step.state["current"], "none of these")
+        step = check.answer(step.state, text, [], {}, "en")
+    assert {"duration", "severity", "pregnant", "vomit"}.isdisjoint(asked)
+
+
+def test_the_case_of_earlier_turns_counts(check: SymptomCheck) -> None:
+    case = {"entries": [{"f": finding("cough", duration_hours=600.0), "turn": 1, "at": 0.0}]}
+    step = check.start([], {}, case, "en")
+    assert step.state["protocol"] == "cough_cold"
+    assert step.state["answers"]["duration"] == 600.0
+
+
+@pytest.mark.parametrize(
+    ("lang", "text", "hours"),
+    [
+        ("en", "no, since Tuesday", 144.0),
+        ("en", "actually it's been two weeks", 336.0),
+        ("en", "sorry, I meant 5 days", 120.0),
+        ("zh", "不对，从周二开始", 144.0),
+        ("zh", "说错了，是两个星期", 336.0),
+    ],
+)
+def test_a_correction_changes_the_earlier_answer(
+    check: SymptomCheck, lang: str, text: str, hours: float
+) -> None:
+    step = check.start([finding("sore_throat", duration_hours=72.0)], {}, {}, lang)
+    step = check.answer(step.state, {"en": "none", "zh": "都没有"}[lang], [], {}, lang)
+    before = step.state["current"]
+    step = check.answer(step.state, text, [], {}, lang)
+    assert step.understood
+    assert step.state["answers"]["duration"] == hours
+    assert step.state["current"] == before
+
+
+def test_back_asks_the_last_question_again_and_forgets_its_answer(check: SymptomCheck) -> None:
+    step = check.start([finding("back_pain")], {}, {}, "en")
+    step = check.answer(step.state, "none of these", [], {}, "en")
+    step = check.answer(step.state, "a fever", [finding("fever")], {}, "en")
+    assert "fever" in step.state["present"]
+    step = check.answer(step.state, "go back", [], {}, "en")
+    assert step.state["current"] == "screen_urgent"
+    step = check.answer(step.state, "none of these", [], {}, "en")
+    assert "screen_urgent" in step.state["answers"]
+
+
+def test_another_question_is_not_an_answer_and_the_check_goes_on(check: SymptomCheck) -> None:
+    step = check.start([finding("headache")], {}, {}, "en")
+    other = check.answer(step.state, "what helps against hay fever?", [], {}, "en", intent="ask_self_care")
+    assert not other.understood and other.replies == ()
+    first, second = check.ask_again(other.state, "en"), None
+    second = check.ask_again(first.state, "en")
+    assert first.replies[0].text != step.replies[0].text
+    assert first.replies[0].text != second.replies[0].text
+    assert first.screened == step.screened
+
+
+def test_another_symptom_is_noted_and_its_warning_signs_are_asked(check: SymptomCheck) -> None:
+    step = check.start([finding("rash")], {"age_years": 30.0}, {}, "en")
+    step = check.answer(
+        step.state, "I also have a bad headache", [finding("headache", severity="severe")], {}, "en"
+    )
+    assert step.understood and "headache" in step.state["others"]
+    assert "noted" in step.replies[0].text
+
+
+def test_a_bare_yes_to_warning_signs_is_followed_up_and_then_taken_seriously(check: SymptomCheck) -> None:
+    step = check.start([finding("cough")], {}, {}, "en")
+    step = check.answer(step.state, "yes", [], {}, "en")
+    assert not step.done and "Which of these" in step.replies[0].text
+    step = check.answer(step.state, "yes", [], {}, "en")
+    assert step.done and step.outcome is not None and step.outcome.level == "emergency"
+
+
+@pytest.mark.parametrize(
+    ("text", "signs"), [("1 and 3", 2), ("both of them", 7), ("2", 1), ("第二个", 1), ("都有", 7)]
+)
+def test_warning_signs_are_picked_by_number(
+    check: SymptomCheck, protocols: Protocols, text: str, signs: int
+) -> None:
+    step = check.start([finding("cough")], {}, {}, "en")
+    assert len(step.screened) == 7
+    step = check.answer(step.state, text, [], {}, "en")
+    assert step.done
+    assert len(set(step.state["present"]) - {"cough"}) == signs
+
+
+def test_free_words_come_with_findings(check: SymptomCheck) -> None:
+    """ "no fever, but my neck is stiff" : the finding decides, not the "no"."""
+    step = check.start([finding("headache")], {}, {}, "en")
+    found = [finding("fever", status="negated"), finding("neck_stiffness")]
+    step = check.answer(step.state, "no fever, but my neck is stiff", found, {}, "en")
+    assert step.outcome is not None and step.outcome.level == "emergency"
+
+
+@pytest.mark.parametrize("floor", ["routine", "urgent", "emergency"])
+def test_the_level_never_falls_below_the_rules(check: SymptomCheck, floor: str) -> None:
+    step = check.start([finding("cough")], {}, {}, "en", level=floor)
+    while not step.done:
+        text = {"duration": "2 days", "temperature": "37", "severity": "mild", "phlegm": "dry"}
+        step = check.answer(step.state, text.get(step.state["current"], "none"), [], {}, "en")
+    assert step.outcome is not None and step.outcome.level == floor
+
+
+def test_an_age_told_later_makes_it_the_childs_protocol(check: SymptomCheck) -> None:
+    step = check.start([finding("fever")], {}, {}, "zh")
+    assert step.state["current"] == "age"
+    step = check.answer(step.state, "8个月", [], {}, "zh")
+    assert step.state["protocol"] == "fever_baby"
+    assert "bulging_fontanelle" in step.screened
+
+
+@pytest.mark.parametrize(
+    ("age", "temperature", "level"),
+    [
+        ("2 months", "38", "emergency"),
+        ("2 months", "37.9", "urgent"),
+        ("4 months", "39", "urgent"),
+        ("4 months", "38.9", "self_care"),
+    ],
+)
+def test_a_babys_fever_on_both_sides_of_each_limit(
+    check: SymptomCheck, age: str, temperature: str, level: str
+) -> None:
+    step = check.start([finding("fever")], {}, {}, "en")
+    while not step.done:
+        text = {"age": age, "temperature": temperature, "duration": "1 day", "drinking": "well"}
+        step = check.answer(step.state, text.get(step.state["current"], "none"), [], {}, "en")
+    assert step.outcome is not None and step.outcome.level == level
+
+
+def test_the_note_for_staff_is_in_their_language_and_the_patients(check: SymptomCheck) -> None:
+    step = check.start([finding("sore_throat")], {"age_years": 34.0}, {}, "zh", level="urgent")
+    while not step.done:
+        text = {
+            "temperature": "38度5",
+            "duration": "三天",
+            "severity": "中等",
+            "pus": "没有",
+            "cough_too": "没有",
+        }
+        step = check.answer(step.state, text.get(step.state["current"], "都没有"), [], {}, "zh")
+    assert step.outcome is not None
+    note = step.outcome.summary_for_staff
+    assert "patient-reported" in note and "患者自述" in note
+    for part in ("38.5", "age 34", "3 days", "urgent"):
+        assert part in note
+    assert [b.payload for b in step.replies[0].buttons] == ["我想约今天看医生", "我想和真人说话"]
+
+
+def test_an_unknown_complaint_gets_the_generic_protocol(check: SymptomCheck) -> None:
+    assert check.start([finding("hiccups")], {}, {}, "en").state["protocol"] == "generic"
+    assert check.start([], {}, {}, "zh").state["protocol"] == "generic"
+
+
+def test_a_foreign_message_changes_nothing(check: SymptomCheck) -> None:
+    step = check.start([finding("headache")], {}, {}, "en")
+    for text in ("", "asdf qwer", "🙂", "x" * 20_000, "\x00\x01"):
+        other = check.answer(step.state, text, [], {}, "en")
+        assert not other.understood and other.state["answers"] == step.state["answers"]
