@@ -145,7 +145,7 @@ async def test_staff_speak_live_and_what_was_missed_comes_with_a_ping(
     async with connect(http, url) as w:
         conversation = turn.known()[0]
         async with asyncio.timeout(2):
-            while not turn.live.listeners(conversation):  # noqa: ASYNC110
+            while not turn.live.listeners(conversation):
                 await asyncio.sleep(0.01)
         turn.set_state(conversation, "staff", "Nurse Lee")
         assert (await w.until("state"))["name"] == "Nurse Lee"

@@ -65,7 +65,9 @@ SOURCES = (
 def conversation(incoming: Incoming, lang: str) -> Iterable[Step]:
     """What the scripted assistant says; picked by words of either language."""
     text, words = incoming.text, WORDS[lang]
-    if "hay" in text or "花粉" in text:
+    if "<" in text:
+        yield _hostile(text, lang)
+    elif "hay" in text or "花粉" in text:
         yield from _streamed(words["hay"], lang)
     elif "temperature" in text or "/temp" in text:
         yield Reply(words["outcome"], lang, ReplyKind.OUTCOME)
@@ -86,8 +88,6 @@ def conversation(incoming: Incoming, lang: str) -> Iterable[Step]:
         yield Reply(words["discreet"], lang, ReplyKind.DISCREET)
     elif "urgent" in text:
         yield Reply(words["urgent"], lang, ReplyKind.URGENT, phones=(PhoneLink("Clinic", "+442079460000"),))
-    elif "<" in text:
-        yield _hostile(text, lang)
     else:
         buttons = (Button(words["yes"], "/affirm"), Button(words["no"], "/deny"))
         yield Reply(words["consent"], lang, ReplyKind.QUESTION, buttons=buttons)

@@ -98,8 +98,16 @@ function sourceList(citations, t) {
   return el("div", { class: "sources" }, el("p", { class: "sources-title", text: t("sources") }), el("ol", {}, ...items));
 }
 
-const callLink = (label, number) =>
-  el("a", { class: "call", href: telephone(number) }, icon("phone"), el("span", { text: label }));
+/** A number to tap; it is written out where the label does not say it, for whoever calls from another phone. */
+function callLink(label, number) {
+  const said = label.replace(/[^0-9+]/g, "").includes(number.replace(/[^0-9+]/g, ""));
+  return el("a", { class: "call", href: telephone(number) }, icon("phone"), el("span", { text: said ? label : `${label} ${number}` }));
+}
+
+/** Language and region for times: the browser's region where it speaks the same language ("en-GB": 18:30). */
+function timeLocale(lang) {
+  return (navigator.languages || []).find((tag) => knownLanguage(tag) === lang) || langTag(lang);
+}
 
 /** One line of the conversation. `line`: {mine, author, text, at, reply?, pending?, lang} */
 function message(line, t) {
@@ -110,7 +118,7 @@ function message(line, t) {
   const at = new Date(line.at);
   const time = el("time", {
     datetime: at.toISOString(),
-    text: at.toLocaleTimeString(langTag(t.lang), { hour: "2-digit", minute: "2-digit" }),
+    text: at.toLocaleTimeString(timeLocale(t.lang), { hour: "2-digit", minute: "2-digit" }),
   });
   const bubble = el("div", { class: "bubble", lang: langTag(line.lang || t.lang) }, ...paragraphs(line.text, citations.length));
   if (reply && reply.phones.length) {
@@ -185,11 +193,15 @@ class View {
       if (event.key === "Escape" && !event.isComposing) this.hooks.close();
     });
     this.sticky = true; // whether the patient reads the end: it stays in view when the card above takes its room
+    let height = 0; // a scroll event that comes with a new height is the layout's doing and not the patient's
     this.scroll.addEventListener("scroll", () => {
-      this.sticky = this.atBottom();
+      if (this.scroll.clientHeight === height) this.sticky = this.atBottom();
       if (this.sticky) this.jump.hidden = true;
     });
-    new ResizeObserver(() => this.sticky && this.toBottom()).observe(this.scroll);
+    new ResizeObserver(() => {
+      height = this.scroll.clientHeight;
+      if (this.sticky) this.toBottom();
+    }).observe(this.scroll);
   }
 
   buildForm() {
@@ -242,11 +254,8 @@ class View {
     set(this.jump.lastChild, "new_message");
     this.languages.setAttribute("aria-label", t("language_label"));
     this.languages.replaceChildren(
-      ...CONFIG.languages.map((lang) =>
-        el("button", {
-          type: "button", lang: langTag(lang), text: CONFIG.texts[lang].language_short, "aria-label": CONFIG.texts[lang].language_name,
-          "aria-pressed": String(lang === t.lang), onclick: () => this.hooks.language(lang),
-        })),
+      ...CONFIG.languages.filter((lang) => lang !== t.lang).map((lang) =>
+        el("button", { type: "button", lang: langTag(lang), text: CONFIG.texts[lang].language_name, onclick: () => this.hooks.language(lang) })),
     );
   }
 
