@@ -31,6 +31,16 @@ START_LIMIT_S = 120.0
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
+def trained_model() -> Path:
+    """The dialogue model, trained by the command line where its data has changed."""
+    done = subprocess.run(
+        [sys.executable, "-m", "bot.cli", "train", "--out", str(MODELS)],
+        cwd=ROOT, capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+    return MODELS
+
+
 def free_port() -> int:
     """A port that nobody listens on now."""
     with socket.socket() as probe:

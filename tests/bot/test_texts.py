@@ -47,5 +47,5 @@ def test_nothing_promises_a_transfer(lang: str) -> None:
 def test_a_value_that_is_not_text_is_refused_with_file_and_key(tmp_path: Path) -> None:
     (tmp_path / "en").mkdir()
     (tmp_path / "en" / "x.yml").write_text("hello: [a]\n", encoding="utf-8")
-    with pytest.raises(TextError, match="x.yml: key 'hello'"):
+    with pytest.raises(TextError, match=r"x\.yml: key 'hello'"):
         Texts(tmp_path)

@@ -12,8 +12,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Playwright, expect, sync_playwright
 
-from bot.dialogue.train import train
-from tests.running import ARTIFACTS, MODELS, Running, write_clinic
+from tests.running import ARTIFACTS, Running, trained_model, write_clinic
 
 CHROMIUM = "/usr/bin/chromium"
 FLAGS = [
@@ -36,7 +35,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def model() -> Path:
     """The dialogue model, trained when its data has changed."""
-    return train(MODELS)
+    return trained_model()
 
 
 @pytest.fixture(scope="session")
