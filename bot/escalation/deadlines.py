@@ -20,7 +20,7 @@ import sqlalchemy as sa
 
 from bot.messages import now_utc
 from bot.records.errors import RecordsUnavailable
-from bot.records.tables import escalations
+from bot.records.tables import NOT_CLOSED, escalations
 
 if TYPE_CHECKING:
     from bot.escalation.service import Escalations
@@ -157,7 +157,7 @@ class DeadlineJob:
         now = self._clock()
         query = sa.select(
             escalations.c.id, escalations.c.level, escalations.c.due_at, escalations.c.alerts
-        ).where(escalations.c.status != "closed", escalations.c.due_at <= now)
+        ).where(NOT_CLOSED, escalations.c.due_at <= now)
         async with self._service.database.read() as conn:
             rows = (await conn.execute(query.order_by(escalations.c.due_at))).all()
         sent = 0

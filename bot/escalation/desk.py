@@ -32,10 +32,12 @@ from bot.records.conversations import State, lock
 from bot.records.errors import BadValue, UnknownRecord
 from bot.records.inbox import push_job
 from bot.records.messages import StoredMessage, add_replies, read_messages, stored
-from bot.records.tables import conversations, escalations, messages, staff
+from bot.records.tables import NOT_CLOSED, conversations, escalations, messages, staff
 
 MAX_STAFF_TEXT_CHARS = 4_000
 """Longest text of staff: what the narrowest messaging channel (Telegram, 4096) takes in one piece."""
+HISTORY_SHOWN = 500
+"""The newest messages that staff see beside an escalation; opening thousands would take seconds."""
 
 
 class Desk(EscalationStore):
@@ -44,7 +46,7 @@ class Desk(EscalationStore):
     async def queue(self) -> list[QueueItem]:
         """Everything that is not closed: by level, then unanswered before answered, then oldest first."""
         async with self.database.read() as conn:
-            items = await self._items(conn, escalations.c.status != Status.CLOSED.value)
+            items = await self._items(conn, NOT_CLOSED)
         return sorted(items, key=_urgency)
 
     async def item(self, escalation: str) -> QueueItem:
@@ -61,7 +63,7 @@ class Desk(EscalationStore):
             items = await self._items(conn, escalations.c.id == escalation)
             row = await self._row(conn, escalation)
             events = await self._events(conn, escalation)
-            history = await read_messages(conn, self._cipher, row["conversation_id"])
+            history = await read_messages(conn, self._cipher, row["conversation_id"], limit=HISTORY_SHOWN)
         if reader is not None:
             async with self.database.begin() as conn:
                 await self._audit.append(conn, actor=reader, action="escalation.read", ref=escalation)

@@ -21,7 +21,7 @@ from bot.records.conversations import State, lock
 from bot.records.errors import BadValue, UnknownRecord
 from bot.records.inbox import push_job, store_decision
 from bot.records.messages import Decision, add_replies
-from bot.records.tables import conversations, escalation_events, escalations, messages
+from bot.records.tables import INBOUND, conversations, escalation_events, escalations, messages
 
 REQUEST_LEVEL = "routine"
 """A wish to speak to someone is not an alarm by itself; the rules have read the same message already."""
@@ -289,7 +289,7 @@ class Intake(EscalationStore):
         found = await conn.execute(
             sa.select(messages.c.id).where(
                 messages.c.conversation_id == conversation,
-                messages.c.direction == "in",
+                INBOUND,
                 sa.or_(messages.c.id == reference, messages.c.channel_message_id == reference),
             )
         )

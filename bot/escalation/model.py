@@ -137,7 +137,11 @@ class Raised:
 
 @dataclass(frozen=True, slots=True)
 class QueueItem:
-    """One line of the staff queue. ``waiting_since`` None: the patient has been answered."""
+    """One line of the staff queue. ``waiting_since`` None: the patient has been answered.
+
+    ``words`` and ``spans``: the message that decided the level, and what fired in it; ``reasons`` as in
+    :class:`Alarm`.
+    """
 
     id: str
     conversation_id: str
@@ -152,6 +156,7 @@ class QueueItem:
     conversation_state: State
     words: str = field(repr=False)
     spans: list[list[int]] = field(repr=False)
+    reasons: list[dict[str, Any]] = field(repr=False)
     rule_ids: list[str]
     created_at: datetime
     waiting_since: datetime | None

@@ -22,7 +22,7 @@ from bot.records.conversations import State, lock
 from bot.records.database import Database
 from bot.records.errors import UnknownRecord
 from bot.records.outbox import Job, Outbox
-from bot.records.tables import conversations, escalation_events, escalations, staff
+from bot.records.tables import NOT_CLOSED, conversations, escalation_events, escalations, staff
 
 REASON = "escalations.reason_enc"
 EVENT_DETAIL = "escalation_events.detail_enc"
@@ -133,9 +133,7 @@ class EscalationStore:
 
     async def _open_of(self, conn: AsyncConnection, conversation: str) -> Mapping[str, Any] | None:
         found = await conn.execute(
-            sa.select(escalations).where(
-                escalations.c.conversation_id == conversation, escalations.c.status != Status.CLOSED.value
-            )
+            sa.select(escalations).where(escalations.c.conversation_id == conversation, NOT_CLOSED)
         )
         row = found.mappings().first()
         return None if row is None else dict(row)
@@ -179,6 +177,7 @@ class EscalationStore:
             conversation_state=State(row.state),
             words=reason.get("words", ""),
             spans=reason.get("spans", []),
+            reasons=reason.get("reasons", []),
             rule_ids=row.rule_ids,
             created_at=row.created_at,
             waiting_since=row.waiting_since,

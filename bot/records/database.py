@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import re
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -42,6 +43,8 @@ LOCK_SLICE_SECONDS = 0.1
 """SQLite waits in its own thread in slices this short, so that a cancelled caller is released at once."""
 HEALTH_SECONDS = 1.0
 """A database that needs longer for ``SELECT 1`` is as good as away for a waiting patient."""
+MIN_FREE_BYTES = 16 * 2**20
+"""Below this the next few hundred messages may not fit; readiness fails while there is still some room."""
 SQLITE_CONNECTIONS = 4
 """One writer at a time (SQLite's rule) and a few readers beside it."""
 POSTGRES_CONNECTIONS = 10
@@ -122,8 +125,8 @@ class Database:
         # At DEBUG the driver logs statements with their values; ids and addresses must not get there (law 8).
         logging.getLogger("aiosqlite").setLevel(logging.INFO)
         if self.sqlite:
-            with _translated():
-                Path(str(self.url.database)).parent.mkdir(parents=True, exist_ok=True)
+            with _translated(OSError):
+                _make_private(Path(str(self.url.database)))
         self._engine = self._make_engine()
         try:
             async with self.begin() as conn:
@@ -141,7 +144,9 @@ class Database:
             await engine.dispose()
 
     async def healthy(self, limit: float = HEALTH_SECONDS) -> bool:
-        """Whether the database answers within ``limit`` seconds."""
+        """Whether the database answers within ``limit`` seconds and there is room left to write."""
+        if self.sqlite and not await asyncio.to_thread(_has_room, Path(str(self.url.database))):
+            return False
         try:
             async with asyncio.timeout(limit), self.read() as conn:
                 await conn.execute(sa.text("SELECT 1"))
@@ -271,6 +276,20 @@ class Database:
         sa.event.listen(engine.sync_engine, "connect", _prepare_sqlite)
         sa.event.listen(engine.sync_engine, "begin", _begin_sqlite)
         return engine
+
+
+def _make_private(path: Path) -> None:
+    """Make the file before SQLite does: its rows are sealed, but who needs urgent help is for nobody else."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+
+
+def _has_room(path: Path) -> bool:
+    try:
+        disk = os.statvfs(path.parent)
+        return disk.f_bavail * disk.f_frsize >= MIN_FREE_BYTES and os.access(path, os.W_OK)
+    except OSError:
+        return False
 
 
 def after_commit(conn: AsyncConnection, hook: AfterCommit) -> None:

@@ -38,7 +38,7 @@ from bot.records.messages import (
     stored,
 )
 from bot.records.outbox import Job, Outbox
-from bot.records.tables import CHANNEL_MESSAGE_ID_CHARS, conversations, decisions, messages
+from bot.records.tables import CHANNEL_MESSAGE_ID_CHARS, INBOUND, conversations, decisions, messages
 
 REPLY_TOPIC = "reply"
 """Outbox rows of this topic hold ``{"message", "conversation", "channel"}``: ids, no text."""
@@ -74,7 +74,7 @@ class Inbox:
                     messages.c.conversation_id == incoming.conversation,
                     messages.c.channel == incoming.channel,
                     messages.c.channel_message_id == incoming.message_id,
-                    messages.c.direction == "in",
+                    INBOUND,
                 )
             )
         ).first()
@@ -159,7 +159,7 @@ class Inbox:
 
     async def pending(self, before: datetime | None = None) -> list[Pending]:
         """Accepted messages whose turn is not complete, oldest first; ``before`` limits to older ones."""
-        query = sa.select(messages).where(messages.c.direction == "in", messages.c.processed_at.is_(None))
+        query = sa.select(messages).where(INBOUND, messages.c.processed_at.is_(None))
         if before is not None:
             query = query.where(messages.c.created_at < before)
         async with self._database.read() as conn:
@@ -188,7 +188,7 @@ class Inbox:
 
     async def _inbound(self, conn: AsyncConnection, message_id: str) -> tuple[Any, Any]:
         """The conversation, locked so that completions take turns, and then the message as it is now."""
-        inbound = sa.and_(messages.c.id == message_id, messages.c.direction == "in")
+        inbound = sa.and_(messages.c.id == message_id, INBOUND)
         owner = sa.select(messages.c.conversation_id).where(inbound).scalar_subquery()
         found = await conn.execute(
             sa.select(conversations).where(conversations.c.id == owner).with_for_update()

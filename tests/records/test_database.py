@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
+from bot.records import database as database_module
 from bot.records import migrations, tables
 from bot.records.crypto import Cipher, KeyFile
 from bot.records.database import Database, after_commit
@@ -106,8 +108,6 @@ async def test_a_transaction_inside_a_transaction_is_refused(database: Database)
 
 
 async def test_times_without_a_zone_are_refused(database: Database) -> None:
-    from datetime import datetime
-
     with pytest.raises(sa.exc.StatementError, match="without a zone"):
         async with database.begin() as conn:
             await conn.execute(
@@ -174,3 +174,66 @@ async def test_a_waiting_writer_can_be_cancelled_and_the_next_one_works(
     other.close()
     await write()
     await database.close()
+
+
+async def test_the_file_is_for_its_owner_only(tmp_path: Path, cipher: Cipher) -> None:
+    database = Database(f"sqlite:///{tmp_path / 'deep' / 'c.sqlite3'}", cipher)
+    await database.start()
+    modes = {entry.name: entry.stat().st_mode & 0o777 for entry in (tmp_path / "deep").iterdir()}
+    assert set(modes.values()) == {0o600}
+    assert "c.sqlite3-wal" in modes
+    await database.close()
+
+
+async def test_a_disk_without_room_is_not_healthy(
+    tmp_path: Path, cipher: Cipher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = Database(f"sqlite:///{tmp_path / 'c.sqlite3'}", cipher)
+    await database.start()
+    assert await database.healthy(5)
+    monkeypatch.setattr(database_module, "MIN_FREE_BYTES", 2**80)
+    assert not await database.healthy(5)
+    await database.close()
+    assert not await database.healthy(5)
+
+
+async def test_a_full_disk_is_unavailable_and_leaves_the_rest_whole(tmp_path: Path, cipher: Cipher) -> None:
+    database = Database(f"sqlite:///{tmp_path / 'c.sqlite3'}", cipher)
+    await database.start()
+    async with database.begin() as conn:
+        pages = (await conn.execute(sa.text("PRAGMA page_count"))).scalar()
+        await conn.execute(sa.text(f"PRAGMA max_page_count = {pages}"))
+    with pytest.raises(RecordsUnavailable):
+        async with database.begin() as conn:
+            await conn.execute(tables.key_probe.insert().values(id=2, probe_enc=b"x" * 10**6))
+    async with database.read() as conn:
+        assert (await conn.execute(sa.select(sa.func.count()).select_from(tables.key_probe))).scalar() == 1
+    await database.close()
+
+
+def _plan(sync: Any, statement: Any) -> str:
+    compiled = statement.compile(sync, compile_kwargs={"render_postcompile": True})
+    values = tuple(compiled.params[name] for name in compiled.positiontup or ())
+    cursor = sync.connection.cursor()
+    cursor.execute(f"EXPLAIN QUERY PLAN {compiled}", values)
+    return str(cursor.fetchall())
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize(
+    ("index", "statement"),
+    [
+        ("ix_messages_unprocessed", sa.select(tables.messages.c.id)
+         .where(tables.INBOUND, tables.messages.c.processed_at.is_(None)).order_by(tables.messages.c.created_at)),
+        ("uq_messages_inbound", sa.select(tables.messages.c.id)
+         .where(tables.messages.c.conversation_id == "c", tables.messages.c.channel == "web",
+                tables.messages.c.channel_message_id == "u", tables.INBOUND)),
+        ("uq_escalations_one_open", sa.select(tables.escalations.c.id)
+         .where(tables.escalations.c.conversation_id == "c", tables.NOT_CLOSED)),
+    ],
+)  # fmt: skip
+async def test_the_questions_of_every_turn_use_their_index(
+    database: Database, index: str, statement: Any
+) -> None:
+    async with database.read() as conn:
+        assert index in await conn.run_sync(_plan, statement)
