@@ -142,8 +142,8 @@ def assess(
     new = max((h.level for h in hits if h.new), default=Level.NONE)
     old = max((h.level for h in hits), default=Level.NONE)
     return Assessment(
-        level=max(new, _default(current, knowledge)),
-        case_level=max(old, _default([e.finding for e in case.entries], knowledge)),
+        level=max(new, _default(current, [h for h in hits if h.new], knowledge)),
+        case_level=max(old, _default([e.finding for e in case.entries], hits, knowledge)),
         hits=tuple(hits),
         considered=_considered(current, extraction),
         findings=current,
@@ -196,10 +196,12 @@ def _apply(rule: Rule, facts: Facts, who: str) -> RuleHit | None:
     )  # fmt: skip
 
 
-def _default(findings: Sequence[Finding], knowledge: Knowledge) -> Level:
+def _default(findings: Sequence[Finding], hits: Sequence[RuleHit], knowledge: Knowledge) -> Level:
+    """The level of counting findings that no rule speaks of: a rule that says ``self_care`` is the better judge."""
     level = Level.NONE
+    judged = {(h.who, i) for h in hits for i in h.finding_ids}
     for finding in findings:
-        if not finding.counts or finding.value is not None:
+        if not finding.counts or finding.value is not None or (finding.who, finding.id) in judged:
             continue
         concept = knowledge.concepts.get(finding.id)
         if concept is not None and concept.default_level is not None:

@@ -37,12 +37,13 @@ class State:
     """A state ready to run: ``edges`` symbol → states (with all they reach for free); ``leaps`` symbol → (gap size,
     state) for what may follow after a gap, ``reach`` the largest such size; ``outs`` the patterns that end here."""
 
-    __slots__ = ("edges", "leaps", "outs", "reach")
+    __slots__ = ("edges", "goes_on", "leaps", "outs", "reach")
 
     def __init__(self) -> None:
         self.edges: dict[str, tuple[State, ...]] = {}
         self.leaps: dict[str, tuple[tuple[int, State], ...]] = {}
         self.reach = -1
+        self.goes_on = False
         self.outs: tuple[int, ...] = ()
 
 
@@ -164,21 +165,26 @@ def _ends(breaks: Sequence[int], total: int) -> list[int]:
 def _run(first: tuple[State, ...], start: int, text: _Text, out: list[Match]) -> None:
     """Follow the automaton from the token after ``start``. Gaps are entered once per state and place."""
     symbols, walls, hard, soft, total = text
-    stack: list[tuple[State, int, tuple[int, ...]]] = [(s, start + 1, ()) for s in first]
+    stack: list[tuple[State, int, tuple[int, ...]]] = []
+    arrived: list[tuple[State, int, tuple[int, ...]]] = [(s, start + 1, ()) for s in first]
     entered: set[tuple[int, int]] | None = None
-    while stack:
+    while arrived or stack:
+        for state, at, skipped in arrived:
+            for payload in state.outs:
+                out.append(Match(start, at, payload, skipped))
+            if state.goes_on and at < total and hard[at] != at:
+                stack.append((state, at, skipped))
+        arrived.clear()
+        if not stack:
+            return
         state, at, skipped = stack.pop()
-        for payload in state.outs:
-            out.append(Match(start, at, payload, skipped))
-        if at >= total or hard[at] == at:
-            continue
         edges = state.edges
         if edges and not walls[at]:
             for symbol in symbols[at]:
                 after = edges.get(symbol)
                 if after is not None:
                     for nxt in after:
-                        stack.append((nxt, at + 1, skipped))
+                        arrived.append((nxt, at + 1, skipped))
         if state.reach < 0:
             continue
         if entered is None:
@@ -186,17 +192,15 @@ def _run(first: tuple[State, ...], start: int, text: _Text, out: list[Match]) ->
         elif (id(state), at) in entered:
             continue
         entered.add((id(state), at))
-        leaps, near = state.leaps, soft[at]
-        for place in range(at, min(at + state.reach + 1, hard[at])):
-            for symbol in symbols[place]:
-                found = leaps.get(symbol)
-                if found is None:
-                    continue
-                for size, nxt in found:
-                    if place - at <= size and (place < near or size > NEAR_GAP):
-                        stack.append(
-                            (nxt, place + 1, (*skipped, *range(at, place)) if place > at else skipped)
-                        )
+        leaps, near, place = state.leaps, soft[at], at
+        for here in symbols[at : min(at + state.reach + 1, hard[at])]:
+            for symbol in here:
+                if symbol in leaps:
+                    for size, nxt in leaps[symbol]:
+                        if place - at <= size and (place < near or size > NEAR_GAP):
+                            jumped = (*skipped, *range(at, place)) if place > at else skipped
+                            arrived.append((nxt, place + 1, jumped))
+            place += 1
 
 
 def _freeze(root: _Node) -> State:
@@ -247,4 +251,5 @@ def _freeze(root: _Node) -> State:
                 for symbol, nodes in entry.edges.items():
                     mine.leaps[symbol] = mine.leaps.get(symbol, ()) + tuple((size, s) for s in targets(nodes))
         mine.outs = tuple(dict.fromkeys(node.outs))
+        mine.goes_on = bool(mine.edges) or mine.reach >= 0
     return start

@@ -27,6 +27,7 @@ _TENS = {
 }
 _CN_DIGITS = {c: n for n, c in enumerate("零一二三四五六七八九")} | {"〇": 0, "两": 2, "俩": 2, "○": 0}
 _CN_SCALES = {"十": 10, "百": 100, "千": 1000}
+_STARTS = frozenset([*_UNITS, *_TENS, *_CN_DIGITS, *_CN_SCALES, "hundred", "a"])
 MAX_NUMBERS = 400
 """More numbers in one message are not vital signs; bounds the work."""
 
@@ -84,8 +85,12 @@ def numbers(tokens: Tokens) -> list[Number]:
     """All numbers in digits, English words and Chinese characters, in order."""
     out: list[Number] = []
     i = 0
-    while i < len(tokens) and len(out) < MAX_NUMBERS:
-        word = tokens.words[i]
+    words, total = tokens.words, len(tokens)
+    while i < total and len(out) < MAX_NUMBERS:
+        word = words[i]
+        if word not in _STARTS and not "0" <= word[0] <= "9":
+            i += 1
+            continue
         found: Number | None = None
         if word[0].isdigit() and word.isascii():
             found = _digits(tokens, i)
