@@ -104,7 +104,7 @@ _MONTH = (
     r"|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)\b\.?"
 )
 _ORDINAL_NAMES = "|".join(sorted(_ORDINAL_WORDS, key=len, reverse=True))
-_NOT_A_CHOICE = r"(?! (?:one|slot|option|time|available))"
+_NOT_A_CHOICE = r"(?! (?:one|slot|option|time|available|of ))"
 """ "the first one" chooses among what was offered; it is no date."""
 _ORD = rf"(\d{{1,2}})(?:st|nd|rd|th)?\b|({_ORDINAL_NAMES})\b"
 _N = r"(a couple of|couple of|an|a|one|two|three|four|five|six|seven|eight|nine|ten|twelve|\d{1,2})"

@@ -45,7 +45,7 @@ _PARTS = {
 _NUM = r"(?:[零〇一二三四五六七八九十两兩俩]{1,3}|\d{1,2})"
 _PART = "|".join(sorted(_PARTS, key=len, reverse=True))
 _WEEK = r"(?:周|星期|礼拜|週|禮拜)"
-_WD = r"([一二三四五六日天末1-7])"
+_WD = r"([一二三四五六日天末](?![点點])|[1-7](?![0-9点點:]))"
 _DAYWORD = {"今": 0, "明": 1, "后": 2, "大后": 3}
 _BEFORE = r"(?:之前|以前|前)"
 _AFTER = r"(?:之后|以后|后|过后)"
@@ -195,7 +195,7 @@ _RULES: tuple[tuple[str, Handler], ...] = (
      lambda m, f: [_weekdays(m, f)[0], Mark.TO, _weekdays(m, f)[2]]),
     (rf"((?:这|本|下+)个?)?{_WEEK}([一二三四五六日天])(?:、|或|或者|和|跟)?(?:{_WEEK})?([一二三四五六日天])(?![点點天个月时十])",
      _weekdays),
-    (rf"((?:这|本|上+|下+)个?)?{_WEEK}{_WD}(?![0-9点點:])", _weekday),
+    (rf"((?:这|本|上+|下+)个?)?{_WEEK}{_WD}", _weekday),
     (rf"((?:这|本)个?){_WEEK}", lambda m, f: [week(f, 0)]),
     (rf"(下+)个?{_WEEK}", lambda m, f: [week(f, len(m[1]))]),
     (rf"({_NUM}|半)(?:个)?(天|日|{_WEEK}|月){_AFTER}", _relative),
@@ -213,10 +213,10 @@ _RULES: tuple[tuple[str, Handler], ...] = (
     # times of day
     (rf"({_PART})?({CLOCK}|{_NUM})(?:到|至|-|~|—)({_PART})?({CLOCK})",
      lambda m, f: _range(m)),
-    (rf"({CLOCK})(?:钟|鐘)?(?:左右|前后|上下|来钟)", lambda m, f: [Rel.AROUND, clock(m[1])]),
+    (rf"({_PART})?({CLOCK})(?:钟|鐘)?(?:左右|前后|上下|来钟)", lambda m, f: [Rel.AROUND, _with_part(m[1], clock(m[2]))]),
     (rf"(?:大概|大约|差不多)({CLOCK})", lambda m, f: [Rel.AROUND, clock(m[1])]),
-    (rf"({CLOCK})(?:钟|鐘)?{_BEFORE}", lambda m, f: [Rel.BEFORE, clock(m[1])]),
-    (rf"({CLOCK})(?:钟|鐘)?{_AFTER}", lambda m, f: [Rel.AFTER, clock(m[1])]),
+    (rf"({_PART})?({CLOCK})(?:钟|鐘)?{_BEFORE}", lambda m, f: [Rel.BEFORE, _with_part(m[1], clock(m[2]))]),
+    (rf"({_PART})?({CLOCK})(?:钟|鐘)?{_AFTER}", lambda m, f: [Rel.AFTER, _with_part(m[1], clock(m[2]))]),
     (rf"({CLOCK})", lambda m, f: [clock(m[1])]),
     (rf"({_PART})", lambda m, f: [Part(*_PARTS[m[1]])]),
     # joints
@@ -257,8 +257,9 @@ def scan(text: str, frame: Frame) -> list[Item]:
 def _tidy(items: list[Item]) -> list[Item]:
     """In Chinese 之前 and 之后 follow their day (周五之前): put the relation before it."""
     out: list[Item] = []
-    for item in items:
-        if isinstance(item, Rel) and item in (Rel.BEFORE, Rel.AFTER) and out and isinstance(out[-1], Day):
+    for index, item in enumerate(items):
+        before_clock = index + 1 < len(items) and isinstance(items[index + 1], Clock)
+        if isinstance(item, Rel) and not before_clock and out and isinstance(out[-1], Day):
             out.insert(len(out) - 1, item)
         else:
             out.append(item)

@@ -194,9 +194,7 @@ async def test_offers_differ_but_earliest_means_earliest(
 ) -> None:
     tomorrow = (await calendar.search(understand("tomorrow", clinic, clock()), "general")).slots
     assert len(tomorrow) == 3
-    assert min(b.start - a.start for a, b in itertools.pairwise(tomorrow)) >= dt.timedelta(
-        hours=1
-    )
+    assert min(b.start - a.start for a, b in itertools.pairwise(tomorrow)) >= dt.timedelta(hours=1)
     first = (await calendar.search(Wish(earliest=True), "general")).slots
     assert first[1].start - first[0].start == dt.timedelta(minutes=15)
 
