@@ -7,6 +7,7 @@ text goes into no log: Rasa's loggers are silenced before the first message.
 from __future__ import annotations
 
 import logging
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -72,7 +73,9 @@ class RasaDialogue:
         except ModelRefused as error:
             raise DialogueUnavailable(str(error)) from error
         actions = InProcessActions(all_actions(self._services))
-        processor = CarelineProcessor.load(self._model, self._store, actions)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Rasa advises on slots and versions at every load
+            processor = CarelineProcessor.load(self._model, self._store, actions)
         self._intents = tuple(processor.domain.intents)
         self._agent = _agent(processor, self._store, actions)
         memory = MemoryTrackerStore(processor.domain)

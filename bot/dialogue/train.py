@@ -9,6 +9,7 @@ import contextlib
 import hashlib
 import io
 import tempfile
+import warnings
 from pathlib import Path
 
 from bot.dialogue.model import Manifest, ModelRefused, file_hash, read_manifest, verify_model, write_manifest
@@ -83,7 +84,12 @@ def _train(directory: Path) -> Path:
     silence_rasa()
     files = [str(RULES), *(str(p) for p in training_files())]
     silence = io.StringIO()  # Rasa prints its progress, bar by bar; callers have their own
-    with contextlib.redirect_stdout(silence), contextlib.redirect_stderr(silence):
+    with (
+        contextlib.redirect_stdout(silence),
+        contextlib.redirect_stderr(silence),
+        warnings.catch_warnings(),
+    ):
+        warnings.simplefilter("ignore")
         try:
             result = rasa_train(
                 domain=str(DOMAIN),
