@@ -74,6 +74,7 @@ class Patient:
 
     async def shot(self, name: str) -> None:
         SHOTS.mkdir(exist_ok=True)
+        await asyncio.sleep(0.4)  # past the fading in
         await self.page.screenshot(path=SHOTS / f"widget-{name}.png")
 
     async def is_true(self, script: str) -> Any:
