@@ -325,7 +325,7 @@ _RULES: tuple[tuple[str, Handler], ...] = (
     (rf"(?:at |@ ?)({ANY_CLOCK})", lambda m, f: [clock(m[1])]),
     (rf"({_BARE}) ?(?:-|–|to|until|till) ?({_BARE})", lambda m, f: [clock(m[1]), Mark.TO, clock(m[2])]),
     (rf"({CLOCK})", lambda m, f: [clock(m[1])]),
-    (rf"({_BARE}) (?=(?:in the|at night|on (?:mon|tue|wed|thu|fri|sat)|tomorrow|today|would|works|please|is (?:fine|good)))",
+    (rf"(?<!the )({_BARE}) (?=(?:in the|at night|on (?:mon|tue|wed|thu|fri|sat)|tomorrow|today|would|works|please|is (?:fine|good)))",
      lambda m, f: [clock(m[1])]),
     (rf"(?:in the |in my |at |during the |during my )?({'|'.join(sorted(_PARTS, key=len, reverse=True))})\b",
      lambda m, f: [Part(*_PARTS[m[1]])]),

@@ -76,7 +76,8 @@ _NOT_NAME = re.compile(
     re.I,
 )
 _NOT_NAME_ZH = re.compile(
-    r"[吗呢么啊吧的了疼痛病约号谁哪几]|什么|怎么|为啥|可以|不要|没有|你|医生|谢谢|好的|是的|人工|今天|明天|上午|下午|星期|周[一二三四五六日]"
+    r"[吗呢么啊吧的了疼痛病约号谁哪几我不有是在想要能会怎]|什么|可以|没有|你|医生|谢谢|人工|今天|明天|后天|上午|下午|星期"
+    r"|周[一二三四五六日]|多少|地址|费用|价格|.钱|电话|头晕|发烧|咳嗽|时间"
 )
 
 WEEKDAYS_EN = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
@@ -95,7 +96,7 @@ def plain(text: str) -> str:
 def said_yes(text: str, intent: str | None = None) -> bool:
     """ "yes please", "go ahead", 可以, 就这样约."""
     words = plain(text)
-    parts = [p for p in re.split(r"[,，。.! ！]+| and ", words) if p]
+    parts = [p for p in re.split(r"[,，。.!！]+ ?| and ", words) if p]
     both = re.compile(
         rf"(?:{_YES.pattern}|{_YES_ZH.pattern})(?: (?:please|thanks|thank you|book it|it|do|then))*"
     )
