@@ -24,9 +24,9 @@ from bot.records.database import Database
 from bot.records.inbox import Inbox
 from bot.records.outbox import Outbox
 from bot.records.staff import Role, StaffStore
-from tests.pg import database_url, postgres_server
+from tests.pg import database_url, empty_database_url, postgres_server
 
-__all__ = ["cipher", "clock", "database", "database_url", "postgres_server", "stores"]
+__all__ = ["cipher", "clock", "database", "database_url", "empty_database_url", "postgres_server", "stores"]
 
 START = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 

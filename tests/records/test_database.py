@@ -50,17 +50,17 @@ async def test_migrated_schema_is_the_declared_schema(database: Database) -> Non
         assert await conn.run_sync(_differences) == []
 
 
-async def test_a_second_start_changes_nothing(database_url: str, cipher: Cipher) -> None:
+async def test_a_second_start_changes_nothing(empty_database_url: str, cipher: Cipher) -> None:
     for _ in range(2):
-        database = Database(database_url, cipher)
+        database = Database(empty_database_url, cipher)
         await database.start()
         async with database.read() as conn:
             assert await conn.run_sync(migrations.current) == migrations.script().get_current_head()
         await database.close()
 
 
-async def test_two_servers_may_start_together(database_url: str, cipher: Cipher) -> None:
-    both = [Database(database_url, cipher) for _ in range(2)]
+async def test_two_servers_may_start_together(empty_database_url: str, cipher: Cipher) -> None:
+    both = [Database(empty_database_url, cipher) for _ in range(2)]
     await asyncio.gather(*(database.start() for database in both))
     assert [await database.healthy(5) for database in both] == [True, True]
     for database in both:
