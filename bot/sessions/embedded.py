@@ -14,6 +14,8 @@ import tempfile
 from pathlib import Path
 
 from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from bot.sessions.errors import SessionStartError
@@ -22,6 +24,7 @@ MAX_SOCKET_PATH = 100
 """Unix sockets allow 107 bytes; below that the server and client messages still fit."""
 START_SECONDS = 10.0
 STOP_SECONDS = 5.0
+ANSWER_SECONDS = 0.5
 RESTART_SECONDS = 0.3
 MAX_MEMORY = "512mb"
 """Bound for one clinic's open conversations; beyond it Redis refuses writes instead of dropping a patient's."""
@@ -60,7 +63,7 @@ class EmbeddedRedis:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._watcher
             self._watcher = None
-        client = Redis(unix_socket_path=str(self._socket), socket_timeout=STOP_SECONDS)
+        client = _client(self._socket, STOP_SECONDS)
         with contextlib.suppress(RedisError, OSError):
             await client.shutdown()
         await client.aclose()
@@ -143,8 +146,13 @@ def _socket_path(directory: Path) -> Path:
     return private / "redis.sock"
 
 
+def _client(socket: Path, timeout: float) -> Redis:
+    """A client that asks once: redis-py would wait seconds for a socket that is not there yet."""
+    return Redis(unix_socket_path=str(socket), socket_timeout=timeout, retry=Retry(NoBackoff(), 0))
+
+
 async def _answers(socket: Path) -> bool:
-    client = Redis(unix_socket_path=str(socket), socket_timeout=0.5)
+    client = _client(socket, ANSWER_SECONDS)
     try:
         return bool(await client.ping())
     except (RedisError, OSError):
