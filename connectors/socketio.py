@@ -45,6 +45,9 @@ log = logging.getLogger(__name__)
 CHANNEL = "socketio"
 PATH = "/socket.io/"
 MAX_METADATA_KEYS = 50
+START_PAYLOADS = frozenset({"/get_started", "/start", "/greet", "/session_start"})
+"""What the widgets' documentation has a page send by itself when it opens; the patient wrote no such thing."""
+
 DELIVERED_KEPT = 20_000
 """Ids of staff replies that reached a connected client, so that a returning client is sent only what it
 missed."""
@@ -166,15 +169,20 @@ class SocketIOConnector:
             body = json_object(data, "data")
             metadata = _metadata(body)
             lang = clean_lang(metadata.get("lang"), "metadata.lang", self._texts.languages)
-            text = clean_text(body.get("message"), "message")
+            text = self._spoken(clean_text(body.get("message"), "message"), client, lang)
             given = metadata.get("message_id")
             message_id = new_id("m") if given is None else clean_id(given, "metadata.message_id")
             await self._open_for_message(sid, client, body.get("session_id"), lang)
             await self._run(sid, client, text, message_id, lang)
         except RequestError as error:
-            await self._refuse(sid, client, error, lang)
+            await self._refuse(sid, client, error, lang, silent=_says_nothing(data))
             return error.body()
         return None
+
+    def _spoken(self, text: str, client: _Client, lang: str | None) -> str:
+        """A page's opening payload in words."""
+        said_in = lang or (client.ref.lang if client.ref else "") or self._clinic.languages[0]
+        return self._texts("connectors.greeting", said_in) if text in START_PAYLOADS else text
 
     async def _open_for_message(self, sid: str, client: _Client, asked: Any, lang: str | None) -> None:
         """A message of a client that has no session, or names another one that is validly signed."""
@@ -267,11 +275,15 @@ class SocketIOConnector:
                 if event.get("type") == "reply":
                     await self.utter(sid, client, reply_from_json(event["reply"]))
 
-    async def _refuse(self, sid: str, client: _Client, error: RequestError, lang: str | None) -> None:
-        said_in = lang or (client.ref.lang if client.ref else self._clinic.languages[0])
+    async def _refuse(
+        self, sid: str, client: _Client, error: RequestError, lang: str | None, *, silent: bool
+    ) -> None:
+        await self._sio.emit("careline_error", error.body(), to=sid)
+        if silent:
+            return
+        said_in = lang or (client.ref.lang if client.ref else "") or self._clinic.languages[0]
         key = "connectors.too_fast" if error.status == 429 else "connectors.not_read"
         text = self._texts(key, said_in, number=self._clinic.numbers.emergency)
-        await self._sio.emit("careline_error", error.body(), to=sid)
         await self._sio.emit("bot_uttered", {"text": text, "metadata": {"kind": "notice"}}, to=sid)
 
 
@@ -289,6 +301,11 @@ class _Sink:
 
     async def partial(self, reply_id: str, text: str, lang: str) -> None:
         """Nothing: these widgets show complete messages."""
+
+
+def _says_nothing(data: Any) -> bool:
+    """An empty message, which a widget without an opening payload sends by itself: no patient is to be told."""
+    return isinstance(data, dict) and isinstance(data.get("message"), str) and not data["message"].strip()
 
 
 def _metadata(body: dict[str, Any]) -> dict[str, Any]:

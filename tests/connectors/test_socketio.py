@@ -172,7 +172,6 @@ async def test_two_pages_of_one_patient_are_each_told_once(serve: Serve, tokens:
         ("hello", "data"),
         ([1], "data"),
         ({}, "message"),
-        ({"message": ""}, "message"),
         ({"message": 5}, "message"),
         ({"message": {"a": 1}}, "message"),
         ({"message": "x" * 20_001}, "message"),
@@ -195,6 +194,16 @@ async def test_bad_input_names_the_field_and_the_patient_is_told(
         assert turn.processed == []
         await w.say("hello", session_id=session)
         await w.until("bot_uttered", 2)
+
+
+async def test_what_a_page_sends_by_itself_when_it_opens(serve: Serve, tokens: SignedTokens) -> None:
+    turn = MemoryTurn()
+    url = await start(serve, turn, tokens)
+    async with widget(url) as w:
+        await w.session()
+        assert (await w.client.call("user_uttered", {"message": ""}))["field"] == "message"
+        await w.say("/get_started", metadata={"lang": "zh"})
+        assert [m["text"] for m in await w.until("bot_uttered")] == ["You said: 你好"]
 
 
 async def test_an_emergency_passes_a_slow_turn_the_limit_and_a_dead_database(
