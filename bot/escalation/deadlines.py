@@ -144,6 +144,8 @@ class DeadlineJob:
                 await self.tick()
             except RecordsUnavailable:
                 log.warning("deadlines cannot be read: the database is away")
+            except Exception as error:  # noqa: BLE001 - a job that ends would leave every patient unchased
+                log.error("deadlines cannot be worked off (%s)", type(error).__name__)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(TICK_SECONDS):
                     await self._stopping.wait()

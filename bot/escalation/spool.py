@@ -19,6 +19,7 @@ import json
 import logging
 import os
 from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -58,6 +59,8 @@ class Spool:
         self._replaying = path.with_name(path.name + ".replaying")
         self._damaged = path.with_name(path.name + ".damaged")
         self._file = asyncio.Lock()
+        # A thread of its own: an emergency must not queue behind whatever else runs in the shared threads.
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="spool")
         self._replay = asyncio.Lock()
 
     async def append(self, record: Mapping[str, Any]) -> None:
@@ -67,7 +70,8 @@ class Spool:
         line = json.dumps({"v": FORMAT, "id": id_, "blob": base64.b64encode(blob).decode()}) + "\n"
         async with self._file:
             try:
-                await asyncio.to_thread(_append, self.path, line.encode())
+                loop = asyncio.get_running_loop()
+                await loop.run_in_executor(self._thread, _append, self.path, line.encode())
             except OSError as error:
                 raise SpoolUnavailable(error.errno, "the spool cannot be written") from None
 

@@ -204,7 +204,7 @@ class OutboxWorker:
         try:
             while not self._stopping:
                 self._event.clear()
-                with contextlib.suppress(RecordsUnavailable):
+                try:
                     if not recovered:
                         await self.recover()
                         recovered = True
@@ -213,6 +213,10 @@ class OutboxWorker:
                         running.add(task)
                         task.add_done_callback(running.discard)
                         task.add_done_callback(lambda _task: self._event.set())
+                except RecordsUnavailable:
+                    log.warning("the outbox cannot be read: the database is away")
+                except Exception as error:  # noqa: BLE001 - a worker that ends would end all deliveries
+                    log.error("the outbox cannot be read (%s)", type(error).__name__)
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(POLL_SECONDS):
                         await self._event.wait()

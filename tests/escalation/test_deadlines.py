@@ -180,3 +180,19 @@ async def test_the_running_job_outlives_an_absent_database(
     async with asyncio.timeout(10):
         await task
     assert "the database is away" in caplog.text
+
+
+async def test_a_faulty_rota_ends_no_chase(stores: Stores, caplog: pytest.LogCaptureFixture) -> None:
+    await raise_one(stores)
+    stores.clock.pass_(minutes=2)
+
+    class Faulty(Rota):
+        def on_duty(self, at: datetime) -> Any | None:
+            job.stop()
+            raise ZeroDivisionError("the patient's words")
+
+    job = DeadlineJob(stores.escalations, Faulty(True), clock=stores.clock)
+    async with asyncio.timeout(10):
+        await job.run()
+    assert "ZeroDivisionError" in caplog.text
+    assert "words" not in caplog.text

@@ -193,3 +193,31 @@ async def test_a_tampered_payload_is_not_delivered_and_not_swallowed(stores: Sto
     await worker_of(stores, receiver).drain()
     (row,) = await stores.rows(outbox)
     assert (receiver.tried, row["done_at"], row["error_code"]) == ([], None, "CipherError")
+
+
+async def test_a_worker_outlives_a_fault_of_the_database(
+    stores: Stores, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arrived = asyncio.Event()
+
+    async def handler(topic: str, key: str, payload: dict[str, Any]) -> None:
+        arrived.set()
+
+    worker = worker_of(stores, handler)
+    claim, faults = worker._claim, [ZeroDivisionError("the patient's words")]
+
+    async def faulty(limit: int) -> Any:
+        if faults:
+            worker.wake()
+            raise faults.pop()
+        return await claim(limit)
+
+    monkeypatch.setattr(worker, "_claim", faulty)
+    await put(stores, "a")
+    task = asyncio.create_task(worker.run())
+    async with asyncio.timeout(10):
+        await arrived.wait()
+        worker.stop()
+        await task
+    assert "ZeroDivisionError" in caplog.text
+    assert "words" not in caplog.text
