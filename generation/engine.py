@@ -142,10 +142,15 @@ class Engine:
 
     async def stop(self) -> None:
         """End the worker and every request."""
+        process = self._process
         if self._supervisor:
             self._supervisor.cancel()
             with suppress(asyncio.CancelledError):
                 await self._supervisor
+        if process is not None:
+            await _end(
+                process
+            )  # the cancellation may have hit the supervisor while it was cleaning up itself
         self.state = State.STOPPED
 
     async def generate(self, request: ChatRequest, deadline_s: float) -> AsyncGenerator[Delta | Finish]:
@@ -180,7 +185,6 @@ class Engine:
         while True:
             ready_for = await self._run_once()
             failures = 1 if ready_for >= HEALTHY_S else failures + 1
-            self.state = State.RESTARTING
             self._on_restart()
             wait = self._waits[min(failures, len(self._waits)) - 1]
             log.warning("generation worker ended: restart %d in %.1f s", failures, wait)
@@ -214,10 +218,10 @@ class Engine:
                     self._route(event)
         finally:
             pinging.cancel()
-            await _end(process)
-            self._process = None
+            self._process, self.state = None, State.RESTARTING
             for queue in self._streams.values():
                 queue.put_nowait({"event": "error", "code": "engine_down", "detail": ""})
+            await _end(process)
         return loop.time() - ready_at if ready_at is not None else 0.0
 
     def _route(self, event: Mapping[str, Any]) -> None:
@@ -249,12 +253,13 @@ def _environment() -> dict[str, str]:
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
+    """Kill what still runs, and read its pipes to their ends, so that nothing of it stays open."""
     if process.returncode is None:
         with suppress(ProcessLookupError):
             process.kill()
-    await process.wait()
-    if process.stdin is not None:
-        process.stdin.close()
+    with suppress(ConnectionError):
+        await process.communicate()
+    log.info("generation worker ended with status %s", process.returncode)
 
 
 async def _next(events: asyncio.Queue[Mapping[str, Any]], end_at: float) -> Mapping[str, Any]:
