@@ -29,7 +29,7 @@ RESOLVED_REACH = 14
 LASTING_KINDS = frozenset(["condition", "risk", "medicine", "context", "exposure"])
 """Kinds that an old date does not end: "diagnosed with diabetes in 2010" is diabetes now."""
 RELATIVES = frozenset(
-    ["mother", "father", "grandmother", "grandfather", "husband", "wife", "partner", "brother", "sister",
+    ["newborn", "mother", "father", "grandmother", "grandfather", "husband", "wife", "partner", "brother", "sister",
      "relative", "friend", "son", "daughter", "child", "baby", "toddler", "someone"]
 )  # fmt: skip
 
@@ -475,7 +475,7 @@ def _family(reading: Reading, judged: list[Asserted]) -> None:
             elif (
                 a.kind == "condition"
                 and a.person not in acute
-                and a.person not in ("baby", "child", "toddler")
+                and a.person not in ("newborn", "baby", "child", "toddler", "son", "daughter")
             ):
                 cue = CueHit("family", a.hit.start, a.hit.end)
             else:

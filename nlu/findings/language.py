@@ -14,6 +14,8 @@ _LATIN = re.compile(r"[A-Za-zＡ-Ｚａ-ｚ]")
 _OTHER = re.compile(r"[\u0370-\u052f\u0530-\u05ff\u0600-\u06ff\u0900-\u0e7f\u0e80-\u10ff]")
 SAMPLE = 4_000
 """Characters looked at; the script of a message does not change after them."""
+MIN_PINYIN = 5
+"""Letters; shorter spellings ("tong") are words of other languages."""
 MIN_WORDS, KNOWN_SHARE = 4, 0.34
 """A Latin-script text of at least so many words of which fewer than this share is English is another language."""
 _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
@@ -34,15 +36,31 @@ def detect(text: str, lang: str | None, knowledge: Knowledge) -> Detected:
     cjk, latin = len(_CJK.findall(sample)), len(_LATIN.findall(sample))
     foreign = len(_KANA_HANGUL.findall(sample)), len(_OTHER.findall(sample))
     have = tuple(knowledge.languages)
-    codes = tuple(c for c in have if (c == "zh" and cjk) or (c == "en" and latin) or c not in ("zh", "en"))
+    chinese = cjk or (latin and _is_pinyin(sample, knowledge))
+    codes = tuple(
+        c for c in have if (c == "zh" and chinese) or (c == "en" and latin) or c not in ("zh", "en")
+    )
     chosen = lang if lang in have else None
     if foreign[0] > 0.3 * (cjk + latin + foreign[0]) or foreign[1] > cjk + latin:
         return Detected(chosen or "en", codes, False)
     main = "zh" if cjk and cjk * 3 >= latin else ("en" if latin else None)
-    if main == "en" and not cjk and not _is_english(sample, knowledge):
+    if main == "en" and chinese:
+        return Detected(chosen or "zh", codes, True)
+    if main == "en" and not _is_english(sample, knowledge):
         return Detected(chosen or "en", codes, False)
     answer = main if main in have else None
     return Detected(answer or chosen or "en", codes or have, True)
+
+
+def _is_pinyin(sample: str, knowledge: Knowledge) -> bool:
+    """Whether Chinese is typed in Latin letters ("wo xiongkou teng"): some known spelling is there."""
+    chinese = knowledge.languages.get("zh")
+    if chinese is None:
+        return False
+    plain = f" {sample.lower()} "
+    return any(
+        f" {key} " in plain for key in chinese.replacements if key.isascii() and len(key) >= MIN_PINYIN
+    )
 
 
 def _is_english(sample: str, knowledge: Knowledge) -> bool:

@@ -285,7 +285,7 @@ class _LanguageBuilder:
                     self.sources.append((path, ("modifiers", attribute, value, i), text, payload))
 
     def build(self) -> Language:
-        canonical = {k: v for k, v in self.misspellings.items() if k.isascii() and " " not in k + v}
+        canonical = {k: v for k, v in self.misspellings.items() if (k + v).isascii() and " " not in k + v}
         parser = PatternParser(self.classes)
         payloads: list[Payload] = []
         index: dict[tuple[str, str, str, bool], int] = {}

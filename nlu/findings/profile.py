@@ -17,6 +17,7 @@ from nlu.findings.types import Profile
 PER_YEAR = {"day": 365.25, "week": 52.18, "month": 12.0, "year": 1.0}
 WEEKS_PER_MONTH = 4.345
 WORD_AGES: Mapping[str, tuple[float, float]] = {
+    "newborn": (0.0, 0.1),
     "baby": (0.0, 2.0),
     "toddler": (1.0, 5.0),
     "child": (0.0, 18.0),
@@ -32,8 +33,8 @@ WORD_SEX = {
     "mother": "female", "father": "male", "grandmother": "female", "grandfather": "male", "husband": "male",
     "wife": "female", "son": "male", "daughter": "female", "brother": "male", "sister": "female",
 }  # fmt: skip
-CHILDREN = ("baby", "toddler", "child", "son", "daughter")
-WOMEN_NOT = frozenset(["baby", "toddler", "father", "husband", "son", "brother", "grandfather"])
+CHILDREN = ("newborn", "baby", "toddler", "child", "son", "daughter")
+WOMEN_NOT = frozenset(["newborn", "baby", "toddler", "father", "husband", "son", "brother", "grandfather"])
 _NOT_AN_AGE = frozenset(
     ["weeks", "week", "wks", "wk", "months", "month", "days", "day", "degrees", "c", "kg", "percent", "stone",
      "hours", "minutes", "over", "mmol"]
@@ -56,6 +57,8 @@ def profiles(reading: Reading, found: Sequence[Number]) -> tuple[Profile, dict[s
         else:
             people[who] = people.get(who, Profile()).merged(Profile(age_years=years))
     self_profile, people = _pregnancy(reading, found, self_profile, people)
+    if self_profile.age_years is not None and self_profile.age_years < 5:
+        self_profile = replace(self_profile, pregnant=None, postpartum=None)
     return _sex(reading, self_profile, people), people
 
 
@@ -83,6 +86,9 @@ def _ages(reading: Reading, found: Sequence[Number]) -> list[tuple[float, int, i
             continue
         age = cues.any_between("unit_age", end, end + 1)
         months = cues.any_between("unit_month_age", end, end + 1)
+        if list(words[end : end + 3]) == ["个", "半", "月"] and n <= 24:
+            out.append(((n + 0.5) / 12, number.start, end + 3, "baby"))
+            continue
         if age is not None:
             half = 0.5 if words[age.end - 1] in ("半", "多") else 0.0
             out.append((n + half, number.start, age.end, "child" if n < 12 else None))
@@ -108,6 +114,20 @@ def _ages(reading: Reading, found: Sequence[Number]) -> list[tuple[float, int, i
         baby_months = cues.any_between("unit_month", end, end + 1)
         if baby_months is not None and n <= 24 and _beside_child(reading, number.start, baby_months.end):
             out.append((n / 12, number.start, baby_months.end, "baby"))
+    out.extend(_spoken_ages(reading))
+    return out
+
+
+def _spoken_ages(reading: Reading) -> list[tuple[float, int, int, str | None]]:
+    """半岁, 刚满月."""
+    words = reading.tokens.words
+    out: list[tuple[float, int, int, str | None]] = []
+    for i in range(len(words) - 1):
+        pair = words[i] + words[i + 1]
+        if pair == "半岁":
+            out.append((0.5, i, i + 2, "baby"))
+        elif pair == "满月" and (i == 0 or words[i - 1] not in ("没", "未")):
+            out.append((1 / 12, i, i + 2, "baby"))
     return out
 
 

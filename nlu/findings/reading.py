@@ -298,9 +298,15 @@ def _settle_cues(reading: Reading, marks: list[tuple[Payload, Match]]) -> None:
                 continue
         if payload.sort == "person":
             persons.append(CueHit(payload.name, start, end))
-        elif payload.name not in _YIELDING or (pseudo_end[start] < end and not all(solid[start:end])):
+        elif payload.name in _YIELDING and (pseudo_end[start] >= end or all(solid[start:end])):
+            continue  # "not only", or part of "can't breathe"
+        elif payload.name in _YIELDING_TO_CONCEPTS and all(solid[start:end]):
+            continue  # 昏过去 is no 过去
+        else:
             by_kind.setdefault(payload.name, []).append(CueHit(payload.name, start, end))
-    reading.persons = _without_age_phrases(reading.tokens, _longest(persons))
+    unborn = {p for c in by_kind.get("no_person", ()) for p in range(c.start, c.end)}
+    persons = [p for p in _longest(persons) if p.end - 1 not in unborn]
+    reading.persons = _without_age_phrases(reading.tokens, persons)
     taken = {p for person in reading.persons for p in range(person.start, person.end)}
     taken.update(p for c in by_kind.get("self_weak", ()) for p in range(c.start, c.end))
     by_kind["self"] = [c for c in by_kind.get("self", ()) if c.start not in taken]
@@ -324,6 +330,9 @@ def _without_age_phrases(tokens: Tokens, persons: list[CueHit]) -> list[CueHit]:
 
 
 _YIELDING = frozenset(["neg", "neg_verb", "neg_list", "neg_after", "answer_no", "resolved"])
+_YIELDING_TO_CONCEPTS = frozenset(
+    ["past", "past_weak", "recent", "had", "died"]
+)
 _LIGHT = frozenset(["list_or", "list_and", "filler", "neg", "neg_verb"])
 """Words that cost nothing between a negation and what it denies."""
 
