@@ -21,11 +21,18 @@ class RedisMemories:
             raise MemoryAway(type(error).__name__) from None
         if data is None:
             return Memory()
-        return Memory(data.get("case", {}), tuple(data.get("screened", ())), data.get("question", ""))
+        return Memory(
+            data.get("case", {}), tuple(data.get("screened", ())), data.get("question", ""), data.get("lang")
+        )
 
     async def save(self, conversation: str, memory: Memory) -> None:
         """Keep it, and let it live on."""
-        value = {"case": dict(memory.case), "screened": list(memory.screened), "question": memory.question}
+        value = {
+            "case": dict(memory.case),
+            "screened": list(memory.screened),
+            "question": memory.question,
+            "lang": memory.lang,
+        }
         try:
             await self._cases.put(conversation, value)
         except SessionsDown as error:

@@ -32,6 +32,8 @@ class Remembered(Protocol):
     def screened(self) -> Sequence[str]: ...
     @property
     def question(self) -> str: ...
+    @property
+    def lang(self) -> str | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,22 +49,30 @@ class Reading:
     case: Mapping[str, Any] = field(default_factory=dict)
     degraded: tuple[str, ...] = ()
 
+    def with_reasons(self) -> dict[str, Any]:
+        """The assessment as JSON, each rule with its sentences for the patient, per language."""
+        record = self.assessment.to_json()
+        for rule, hit in zip(record["rules"], self.assessment.hits, strict=True):
+            rule["reason"] = dict(hit.reason)
+        return record
 
-def reply_language(text: str, chosen: str | None, languages: Sequence[str]) -> str:
-    """The language to answer in: the one written in, else the one chosen, else the clinic's first.
+
+def reply_language(text: str, chosen: str | None, languages: Sequence[str], before: str | None = None) -> str:
+    """The language to answer in: the one written in; for "38.2" or "ok" the one of the turn before, else the
+    one chosen in the channel, else the clinic's first.
 
     >>> reply_language("我头疼", "en", ("en", "zh"))
     'zh'
-    >>> reply_language("ok", "zh", ("en", "zh"))
+    >>> reply_language("38.2", "en", ("en", "zh"), before="zh")
     'zh'
     """
     if _CJK.search(text):
         return "zh"
-    if chosen and len(_LATIN_WORD.findall(text)) <= MAX_LATIN_WORDS:
-        return chosen
-    if _LATIN_WORD.search(text):
+    if len(_LATIN_WORD.findall(text)) > MAX_LATIN_WORDS:
         return "en"
-    return chosen or languages[0]
+    if _LATIN_WORD.search(text) and chosen is None and before is None:
+        return "en"
+    return before or chosen or languages[0]
 
 
 class TriageReader:
@@ -78,7 +88,9 @@ class TriageReader:
 
         A stored case that cannot be read counts as none, and ``degraded`` says ``case``.
         """
-        asked = (ContextTurn("assistant", memory.question),) if memory.question else ()
+        asked = (
+            (ContextTurn("assistant", memory.question),) if memory.question and not memory.screened else ()
+        )
         extraction = self._engine.extract(incoming.text, None, asked, tuple(memory.screened))
         case = Case()
         if memory.case:
@@ -90,7 +102,7 @@ class TriageReader:
         assessment = self._engine.assess(merged, extraction)
         return Reading(
             text=incoming.text,
-            lang=reply_language(incoming.text, incoming.lang, self._languages),
+            lang=reply_language(incoming.text, incoming.lang, self._languages, memory.lang),
             supported=extraction.language_supported,
             assessment=assessment,
             findings=tuple(finding.to_json() for finding in extraction.findings),

@@ -114,6 +114,7 @@ class Memory:
     case: Mapping[str, Any] = field(default_factory=dict)
     screened: tuple[str, ...] = ()
     question: str = ""
+    lang: str | None = None
 
 
 class Memories(Protocol):
@@ -195,7 +196,9 @@ class Turn:
                 return await self._say_again(accepted, alone, sink)
             reading = self._read(incoming, memory)
             recorded = await self._escalate(incoming, reading, accepted, said)
-            await self._keep(incoming, replace(memory, case=reading.case) if memory else None)
+            await self._keep(
+                incoming, replace(memory, case=reading.case, lang=reading.lang) if memory else None
+            )
         async with self._locks.hold(incoming.conversation):
             if accepted is not None and accepted.repeat:  # another run may have finished it while we waited
                 again = await self._accept(incoming, STORE_LIMIT_S)
@@ -372,7 +375,7 @@ class Turn:
             message_id=incoming.message_id,
             text=reading.text,
             lang=reading.lang,
-            assessment=reading.assessment.to_json(),
+            assessment=reading.with_reasons(),
             findings=reading.findings,
             profile=reading.profile,
             case=reading.case,
@@ -416,8 +419,12 @@ class Turn:
         await self._live.console({"type": "message", "conversation": incoming.conversation})
         if "redis" not in reading.degraded:
             screened = await self._dialogue.screened(incoming.conversation)
-            question = said.replies[-1].text if said.replies else ""
-            await self._keep(incoming, Memory(reading.case, screened, question))
+            await self._keep(incoming, Memory(reading.case, screened, asked(said.replies), reading.lang))
+
+
+def asked(replies: Sequence[Reply]) -> str:
+    """The question that the next "yes" answers: the dialogue's own, never the reasons of an emergency text."""
+    return replies[-1].text if replies and replies[-1].kind is ReplyKind.QUESTION else ""
 
 
 _running: set[asyncio.Task[Any]] = set()

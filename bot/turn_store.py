@@ -16,6 +16,7 @@ from bot.records.conversations import Conversations
 from bot.records.errors import RecordsUnavailable, UnknownRecord
 from bot.records.inbox import Inbox
 from bot.records.messages import Decision
+from bot.triage.level import Level
 from bot.triage_reader import Reading
 from bot.turn import Accepted, Conversation, Escalation, StoreAway
 
@@ -101,7 +102,7 @@ class SqlStore:
     def alarm(self, escalation: Escalation) -> Alarm:
         """What staff will read about an escalation."""
         reading = escalation.reading
-        hits = [hit for hit in reading.assessment.hits if hit.new]
+        hits = [hit for hit in reading.assessment.hits if hit.new and hit.level >= Level.URGENT]
         return Alarm(
             message_id=escalation.message or escalation.incoming.message_id,
             conversation_id=escalation.conversation,

@@ -136,7 +136,7 @@ async function openCase(id, focus) {
   const d = await api("GET", `escalations/${encodeURIComponent(id)}`);
   state.open = id; state.detail = d;
   const draft = document.querySelector("form.say textarea")?.value || ""; const keepFocus = document.activeElement?.tagName === "TEXTAREA";
-  const mine = d.claimed_by === state.me.id; const level = group(d.level); const box = $("case");
+  const mine = d.status !== "closed" && d.claimed_by === state.me.id; const level = group(d.level); const box = $("case");
   const act = (name, body) => async (event) => { event.currentTarget.disabled = true; try { await api("POST", `escalations/${encodeURIComponent(id)}/${name}`, body ? body() : {}); await refresh(); } catch (e) { fault(e); await refresh().catch(() => {}); } };
   const why = el("select", { id: "close-reason", "aria-label": t("close_ask") }, ...CLOSE.map((c) => el("option", { value: c }, t(`close_${c}`))));
   box.replaceChildren(
@@ -145,7 +145,7 @@ async function openCase(id, focus) {
       el("span", { class: "pill" }, d.claimed_by ? t("held", mine ? t("you") : d.claimed_name || "") : t("unseen"))),
     el("div", { class: "actions" },
       !d.claimed_by && d.status !== "closed" ? el("button", { class: "primary", "data-act": "claim", onclick: act("claim") }, t("claim")) : null,
-      d.claimed_by && !mine ? el("button", { "data-act": "takeover", onclick: act("takeover") }, t("takeover")) : null,
+      d.status !== "closed" && d.claimed_by && !mine ? el("button", { "data-act": "takeover", onclick: act("takeover") }, t("takeover")) : null,
       mine ? el("button", { "data-act": "handback", onclick: act("handback") }, t("handback")) : null,
       mine ? el("button", { "data-act": "release", onclick: act("release") }, t("release")) : null,
       d.status !== "closed" ? el("span", { class: "closing" }, why, el("button", { "data-act": "close", onclick: act("close", () => ({ reason: why.value })) }, t("close"))) : null),

@@ -274,6 +274,17 @@ async def test_a_stream_ends_under_the_id_that_it_grew_under() -> None:
     assert world.sink.partials[0][0] == world.sink.heard[0].id
 
 
+@pytest.mark.parametrize(
+    ("emergency", "yes"), [(EMERGENCY["en"], "yes, they are coming"), (EMERGENCY["zh"], "是的，他们在路上")]
+)
+async def test_a_yes_after_an_emergency_text_does_not_raise_the_alarm_again(emergency: str, yes: str) -> None:
+    """The reasons in the text name chest pain; "yes, they are coming" is no answer to them."""
+    world = World()
+    await world.say(emergency, "1")
+    await world.say(yes, "2")
+    assert len(world.store.escalations) == 1
+
+
 async def test_law_10_an_emergency_as_first_message_says_that_a_machine_speaks() -> None:
     world = World()
     await world.say(EMERGENCY["en"])
@@ -298,6 +309,8 @@ def test_the_reply_language_is_the_one_written_in() -> None:
     assert reply_language("I have had a headache since Monday", "zh", languages) == "en"
     assert reply_language("ok", "zh", languages) == "zh"
     assert reply_language("🙂", None, languages) == "en"
+    assert reply_language("38.2", "en", languages, before="zh") == "zh"
+    assert reply_language("yes", None, languages) == "en"
 
 
 def test_times_of_duty_are_said_as_people_say_them() -> None:

@@ -46,7 +46,7 @@ PREFERRED = {
     "en": ["None of these", "No", "I haven't measured it", "1 to 3 days", "Mild", "A little"],
     "zh": ["都没有", "不是", "没有", "没有量", "1到3天", "轻"],
 }
-BOOK_BUTTON = {"en": "Book a visit", "zh": "预约看病"}
+BOOK_BUTTON = {"en": "Book a", "zh": "预约"}
 YES_BOOK = {"en": "Yes, book it", "zh": "好的，就约这个"}
 NAME = {"en": "Ann Example", "zh": "王小明"}
 
@@ -172,7 +172,10 @@ def test_e_a_cited_answer_and_an_honest_unknown(lang: str, day: Running, patient
     visitor.shot("e-answer")
     visitor.say(UNCOVERED[lang])
     visitor.hears(
-        {"en": re.compile("don.t know", re.IGNORECASE), "zh": re.compile("不知道|没有找到|不清楚")}[lang]
+        {
+            "en": re.compile("I will not guess|don.t know"),
+            "zh": re.compile("不知道|没有找到|不清楚|不会乱猜|不乱说|不会猜"),
+        }[lang]
     )
     assert any(re.search("person|真人|人工", choice) for choice in visitor.choices)
     visitor.shot("e-unknown")
@@ -200,6 +203,7 @@ def test_g_a_part_is_killed_while_the_emergency_is_said(
 ) -> None:
     """The generator is not configured here, which is the same as dead; Redis is stopped in its tracks."""
     staff = nurse(day)
+    expect(staff.page.locator("#count")).not_to_be_empty(timeout=PATIENCE_MS)
     waiting = staff.page.locator(".item.emergency").count()
     visitor = patient(lang, day)
     visitor.say(BOOK[lang])
