@@ -103,6 +103,10 @@ _MONTH = (
     r"(jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?"
     r"|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)\b\.?"
 )
+_AFTER_HOUR = (
+    r"(?:in the|at night|on (?:mon|tue|wed|thu|fri|sat)|tomorrow|today|would|works|please|is (?:fine|good))"
+)
+""" "8 in the evening", "3 tomorrow": what makes a bare number an hour."""
 _ORDINAL_NAMES = "|".join(sorted(_ORDINAL_WORDS, key=len, reverse=True))
 _NOT_A_CHOICE = r"(?! (?:one|slot|option|time|available|of ))"
 """ "the first one" chooses among what was offered; it is no date."""
@@ -325,7 +329,7 @@ _RULES: tuple[tuple[str, Handler], ...] = (
     (rf"(?:at |@ ?)({ANY_CLOCK})", lambda m, f: [clock(m[1])]),
     (rf"({_BARE}) ?(?:-|–|to|until|till) ?({_BARE})", lambda m, f: [clock(m[1]), Mark.TO, clock(m[2])]),
     (rf"({CLOCK})", lambda m, f: [clock(m[1])]),
-    (rf"(?<!the )({_BARE}) (?=(?:in the|at night|on (?:mon|tue|wed|thu|fri|sat)|tomorrow|today|would|works|please|is (?:fine|good)))",
+    (rf"(?<!the )({_BARE}) (?={_AFTER_HOUR})",
      lambda m, f: [clock(m[1])]),
     (rf"(?:in the |in my |at |during the |during my )?({'|'.join(sorted(_PARTS, key=len, reverse=True))})\b",
      lambda m, f: [Part(*_PARTS[m[1]])]),

@@ -213,7 +213,8 @@ _RULES: tuple[tuple[str, Handler], ...] = (
     # times of day
     (rf"({_PART})?({CLOCK}|{_NUM})(?:到|至|-|~|—)({_PART})?({CLOCK})",
      lambda m, f: _range(m)),
-    (rf"({_PART})?({CLOCK})(?:钟|鐘)?(?:左右|前后|上下|来钟)", lambda m, f: [Rel.AROUND, _with_part(m[1], clock(m[2]))]),
+    (rf"({_PART})?({CLOCK})(?:钟|鐘)?(?:左右|前后|上下|来钟)",
+     lambda m, f: [Rel.AROUND, _with_part(m[1], clock(m[2]))]),
     (rf"(?:大概|大约|差不多)({CLOCK})", lambda m, f: [Rel.AROUND, clock(m[1])]),
     (rf"({_PART})?({CLOCK})(?:钟|鐘)?{_BEFORE}", lambda m, f: [Rel.BEFORE, _with_part(m[1], clock(m[2]))]),
     (rf"({_PART})?({CLOCK})(?:钟|鐘)?{_AFTER}", lambda m, f: [Rel.AFTER, _with_part(m[1], clock(m[2]))]),

@@ -38,7 +38,7 @@ from bot.dialogue.booking_state import (
     wish_from,
     wish_json,
 )
-from bot.dialogue.flow import State, Step, not_understood
+from bot.dialogue.flow import State, Step, highest, not_understood
 from bot.messages import Reply, now_utc
 from bot.texts import Texts
 
@@ -122,10 +122,9 @@ class Booking:
     async def answer(
         self, state: State, text: str, lang: str, intent: str | None = None, level: str | None = None
     ) -> Step:
-        """Go on with the patient's answer. ``level`` is the case's level now, where it has changed."""
+        """Go on with the patient's answer. ``level`` is the case's level now; it only ever raises."""
         state = dict(state)
-        if level is not None:
-            state["level"] = level
+        state["level"] = highest(state.get("level"), level)
         if state.get("level") == "emergency":
             await self._calendar.release(state["conversation"])
             return self._done(state, self._say.emergency(lang))

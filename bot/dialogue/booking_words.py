@@ -14,7 +14,8 @@ from zoneinfo import ZoneInfo
 MAX_NAME = 80
 _YES = re.compile(
     r"(?:yes|yeah|yep|yup|ya|sure|ok|okay|o\.?k\.?|please do|go ahead|correct|right|that'?s right|"
-    r"that is right|confirm|confirmed|do it|book it|fine|perfect|great|sounds good|that works|works for me|i agree|good|absolutely|of course|"
+    r"that is right|confirm|confirmed|do it|book it|fine|perfect|great|sounds good|that works|works for me|i agree|"
+    r"good|absolutely|of course|"
     r"definitely|please|y|move it|cancel it|all good|exactly|is right)"
 )
 _YES_ZH = re.compile(

@@ -7,7 +7,7 @@ shape of a protocol, not how a check is run.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Set
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ import yaml
 
 from bot.dialogue.flow import RANK
 from bot.dialogue.symptom_conditions import Node, check, questions
+from nlu.findings.lexicon import VOCABULARY_DIR, load_vocabulary
 
 PROTOCOLS_DIR = Path(__file__).parent / "protocols"
 LANGUAGES = ("en", "zh")
@@ -98,11 +99,23 @@ class Protocol:
 
 @dataclass(frozen=True, slots=True)
 class Protocols:
-    """All protocols, the names of the signs they ask for, and the sentences they share."""
+    """All protocols, the names of the signs they ask for, and the sentences they share.
+
+    ``names`` and ``implies`` come from the vocabulary: a very bad headache implies a headache.
+    """
 
     by_id: Mapping[str, Protocol]
     signs: Mapping[str, LocalText]
     shared: Mapping[str, Question] = field(default_factory=dict)
+    names: Mapping[str, LocalText] = field(default_factory=dict)
+    implies: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def closure(self, concepts: Iterable[str]) -> frozenset[str]:
+        """The concepts and all that they imply."""
+        found = list(dict.fromkeys(concepts))
+        for known in found:
+            found.extend(i for i in self.implies.get(known, ()) if i not in found)
+        return frozenset(found)
 
     @property
     def generic(self) -> Protocol:
@@ -303,4 +316,11 @@ def load_protocols(directory: Path = PROTOCOLS_DIR) -> Protocols:
         found[path.stem] = _Reader(path, signs, shared, advice, come_back).protocol(_yaml(path))
     if GENERIC not in found:
         raise ProtocolError(f"{directory.name}: there is no {GENERIC}.yml for complaints without a protocol")
-    return Protocols(found, signs, shared)
+    vocabulary = load_vocabulary(VOCABULARY_DIR)
+    return Protocols(
+        found,
+        signs,
+        shared,
+        names={id_: concept.name for id_, concept in vocabulary.items()},
+        implies={id_: concept.implies for id_, concept in vocabulary.items() if concept.implies},
+    )

@@ -64,7 +64,8 @@ _FIXED: tuple[tuple[str, float], ...] = (
 _UNSURE = re.compile(
     r"\b(?:don'?t know|dunno|not sure|no idea|can'?t (?:say|tell|remember)|unsure|not certain|hard to say|"
     r"haven'?t (?:measured|checked|taken)|didn'?t (?:measure|check|take)|no thermometer|don'?t have a thermometer|"
-    r"i'?m not sure|idk|maybe)\b|"
+    r"i'?m not sure|idk|maybe|haven'?t (?:looked|noticed)|didn'?t (?:look|notice)|can'?t see)\b|"
+    r"没注意|没看|没留意|看不到|不晓得|"
     r"不知道|不清楚|不确定|说不清|说不准|不好说|记不清|不记得|没量|没有体温计|没测|没有量|不太清楚|没体温计"
 )
 _DECLINE = re.compile(
@@ -79,7 +80,8 @@ _NONE = re.compile(
     r"|(?:以上|全|全都|都|一个都|这些都)?没有?|没有(?:这些|以上|的|哦|啊|呢|任何|出现)?|都?没出现|以上都没有?|无|否|都不是|不是|不)"
 )
 _ALL = re.compile(
-    r"(?:yes,? )?(?:both|all|all of (?:these|those|them)|all three|both of (?:these|those|them)|every one)|(?:两个)?都有|全有|全都有|全部都有|都是"
+    r"(?:yes,? )?(?:both|all|all of (?:these|those|them)|all three|both of (?:these|those|them)|every one)"
+    r"|(?:两个)?都有|全有|全都有|全部都有|都是"
 )
 
 

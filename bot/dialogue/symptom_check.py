@@ -21,7 +21,7 @@ from bot.dialogue import symptom_answers as read
 from bot.dialogue import symptom_plan as planning
 from bot.dialogue.booking_words import said_back
 from bot.dialogue.flow import State, Step, highest, not_understood
-from bot.dialogue.protocol_loader import LocalText, Protocols, Question
+from bot.dialogue.protocol_loader import Protocols, Question
 from bot.dialogue.symptom_conditions import DECLINED, UNKNOWN
 from bot.dialogue.symptom_say import Say
 from bot.messages import now_utc
@@ -62,7 +62,10 @@ ASKING = frozenset(
 
 
 class SymptomCheck:
-    """The flow. ``clinic`` gives numbers, zone and the staff's language; ``names`` plain names of concepts."""
+    """The flow. ``clinic`` gives the emergency number, the zone and the staff's language: give it in production.
+
+    Without a clinic an emergency outcome names no number, because it would be a guess.
+    """
 
     def __init__(
         self,
@@ -70,13 +73,12 @@ class SymptomCheck:
         texts: Texts,
         clinic: Clinic | None = None,
         *,
-        names: Mapping[str, LocalText] | None = None,
         clock: Callable[[], dt.datetime] = now_utc,
     ) -> None:
         self._protocols = protocols
         self._clinic = clinic
         self._clock = clock
-        self._say = Say(protocols, texts, clinic, names or {})
+        self._say = Say(protocols, texts, clinic)
 
     def start(
         self,
@@ -104,7 +106,9 @@ class SymptomCheck:
             "level": highest(level, case.get("level"), case.get("case_level")),
         }
         earlier = [entry["f"] for entry in case.get("entries", ())]
-        planning.merge(state, [*earlier, *findings], profile)
+        about, profile = planning.about_whom([*earlier, *findings], profile, case)
+        state["person"] = case.get("focus")
+        planning.merge(state, about, profile)
         state["protocol"], state["others"] = planning.choose(self._protocols, state)
         return self._advance(state, lang, lead=self._say.opening(state, lang))
 
@@ -127,23 +131,27 @@ class SymptomCheck:
         if said_back(text, intent):
             return self._back(state, lang)
         before = dict(state)
-        new = planning.merge(state, findings, profile)
+        # The writer's own age is not the child's: of somebody else only what the case said at the start counts.
+        new = planning.merge(state, findings, {} if state.get("person") else profile)
         corrected = self._correct(state, question, text)
         if corrected is not None:
-            planning.record(state, corrected[0], corrected[1])
+            planning.record(self._protocols, state, corrected[0], corrected[1])
             return self._advance(state, lang, lead=self._say.text("changed", lang))
         value = self._read(question, state, text, findings, lang, intent)
         if value is None or (
             intent in ASKING and not _is_button(text, self._say.button_payloads(question, state, lang))
         ):
-            if new and intent not in ASKING:
+            passing = self._in_passing(state, question, text) if intent not in ASKING else None
+            if passing is not None:
+                planning.record(self._protocols, state, *passing)
+            if passing is not None or (new and intent not in ASKING):
                 return self._noted(state, question, lang)
             return not_understood(before, self._signs(question, before))
         if value == planning.SOME and not state.get("which"):
             state["which"] = True
             return self._ask(state, question, lang, lead=self._say.text("which_of", lang))
         state["which"] = False
-        planning.record(state, question, value)
+        planning.record(self._protocols, state, question, value)
         return self._advance(state, lang)
 
     def ask_again(self, state: State, lang: str) -> Step:
@@ -209,6 +217,17 @@ class SymptomCheck:
                     return earlier, value
         return None
 
+    def _in_passing(self, state: State, question: Question, text: str) -> tuple[Question, Any] | None:
+        """An answer to a question that was not asked yet: "since yesterday", said to the warning signs."""
+        if re.search(r"[?？]", text):
+            return None
+        for later in planning.plan(self._protocols, state):
+            if later.id != question.id and later.id not in state["answers"] and later.kind == "duration":
+                value = self._strict(later, text)
+                if value is not None:
+                    return later, value
+        return None
+
     def _strict(self, question: Question, text: str) -> Any:
         """An answer that can only belong to this kind of question."""
         match question.kind:
@@ -256,7 +275,8 @@ class SymptomCheck:
                 told = [
                     f["value"] for f in findings if f["id"] == "temperature" and f.get("value") is not None
                 ]
-                return told[-1] if told else read.temperature_c(text)
+                value = told[-1] if told else read.temperature_c(text)
+                return UNKNOWN if value is None and read.yes_no(text, intent) == "no" else value
             case "age":
                 return state["profile"].get("age_years") or read.age_years(text)
             case "yesno":
@@ -296,7 +316,7 @@ class SymptomCheck:
 
     def _signs(self, question: Question, state: State) -> tuple[str, ...]:
         if question.kind == "multi":
-            return planning.open_signs(question, state)
+            return planning.open_signs(self._protocols, question, state)
         return question.signs
 
     def _current(self, state: State) -> Question | None:

@@ -70,18 +70,32 @@ def merge(state: State, findings: Iterable[Mapping[str, Any]], profile: Mapping[
     return new
 
 
-def facts(state: State) -> Facts:
-    """What conditions may look at."""
-    return Facts(frozenset(state["present"]), state["answers"], state["profile"])
+def about_whom(
+    findings: Sequence[Mapping[str, Any]], profile: Mapping[str, Any], case: Mapping[str, Any]
+) -> tuple[list[Mapping[str, Any]], Mapping[str, Any]]:
+    """The findings and the profile of the person the case is about.
+
+    "My daughter is 8 months old and has a fever": hers, not the writer's.
+    """
+    person = case.get("focus")
+    if not person:
+        return list(findings), profile
+    theirs = [f for f in findings if f.get("subject") == "other" and f.get("person") in (person, None)]
+    return theirs or list(findings), case.get("people", {}).get(person, {})
+
+
+def facts(protocols: Protocols, state: State) -> Facts:
+    """What conditions may look at; a concept that is there brings what it implies."""
+    return Facts(protocols.closure(state["present"]), state["answers"], state["profile"])
 
 
 def choose(protocols: Protocols, state: State) -> tuple[str, list[str]]:
     """The main protocol and those folded in. The most specific complaint leads; none known → generic."""
     families: dict[str, Protocol] = {}
     for protocol in protocols.by_id.values():
-        if not set(protocol.concepts) & set(state["present"]):
+        if not set(protocol.concepts) & facts(protocols, state).present:
             continue
-        if protocol.population is not None and not holds(protocol.population, facts(state)):
+        if protocol.population is not None and not holds(protocol.population, facts(protocols, state)):
             continue
         best = families.get(protocol.family)
         if best is None or protocol.priority > best.priority:
@@ -96,7 +110,7 @@ def variant(protocols: Protocols, state: State) -> str:
     """The main protocol for what is known of the person now (an age answered "4" makes it the child's)."""
     family = protocols.by_id[state["protocol"]].family
     kin = [p for p in protocols.by_id.values() if p.family == family]
-    fitting = [p for p in kin if p.population is None or holds(p.population, facts(state))]
+    fitting = [p for p in kin if p.population is None or holds(p.population, facts(protocols, state))]
     return max(fitting or kin, key=lambda p: p.priority).id
 
 
@@ -122,9 +136,9 @@ def plan(protocols: Protocols, state: State) -> list[Question]:
     return out
 
 
-def open_signs(question: Question, state: State) -> tuple[str, ...]:
+def open_signs(protocols: Protocols, question: Question, state: State) -> tuple[str, ...]:
     """The signs to ask for now: not those told, denied, or met with "I don't know"; at most eight."""
-    known = {*state["present"], *state["negated"], *state["skipped"]}
+    known = {*facts(protocols, state).present, *state["negated"], *state["skipped"]}
     return tuple(s for s in question.signs if s not in known)[:MAX_SIGNS]
 
 
@@ -133,13 +147,13 @@ def prefill(protocols: Protocols, state: State) -> None:
     answers = dict(state["answers"])
     for question in plan(protocols, state):
         if question.id not in answers:
-            known = _known(question, state, active(protocols, state))
+            known = _known(question, state, active(protocols, state), facts(protocols, state).present)
             if known is not None:
                 answers[question.id] = known
     state["answers"] = answers
 
 
-def _known(question: Question, state: State, running: Sequence[Protocol]) -> Any:
+def _known(question: Question, state: State, running: Sequence[Protocol], there: frozenset[str]) -> Any:
     present, profile = state["present"], state["profile"]
     complaints = [c for p in running for c in p.concepts if c in present]
     about = [present[c] for c in complaints] or list(present.values())
@@ -156,12 +170,12 @@ def _known(question: Question, state: State, running: Sequence[Protocol]) -> Any
         case "yesno":
             if question.id == "pregnant" and profile.get("pregnant") is not None:
                 return "yes" if profile["pregnant"] else "no"
-            if any(s in present for s in question.signs):
+            if there & set(question.signs):
                 return "yes"
             return "no" if question.signs and set(question.signs) <= set(state["negated"]) else None
     ids = {o.id for o in question.options}
     for option in question.options:
-        if option.concept in present:
+        if option.concept in there:
             return option.id
     return next((a[question.id] for a in about if a.get(question.id) in ids), None)
 
@@ -170,19 +184,19 @@ def next_question(protocols: Protocols, state: State) -> Question | None:
     """The first question that is neither answered nor known nor out of place."""
     for question in plan(protocols, state):
         if question.kind == "multi":
-            if not open_signs(question, state):
+            if not open_signs(protocols, question, state):
                 continue
         elif question.id in state["answers"]:
             continue
-        if question.ask_if is not None and not holds(question.ask_if, facts(state)):
+        if question.ask_if is not None and not holds(question.ask_if, facts(protocols, state)):
             continue
         return question
     return None
 
 
-def record(state: State, question: Question, value: Any) -> None:
+def record(protocols: Protocols, state: State, question: Question, value: Any) -> None:
     """Store an answer, and as findings what it says about signs. Changes ``state``."""
-    asked_signs = open_signs(question, state) if question.kind == "multi" else ()
+    asked_signs = open_signs(protocols, question, state) if question.kind == "multi" else ()
     unclear = state["answers"].get(question.id) if question.kind == "multi" else None
     kept = unclear if unclear in (UNKNOWN, DECLINED, SOME) else value
     state["answers"] = {**state["answers"], question.id: kept}
@@ -194,7 +208,10 @@ def record(state: State, question: Question, value: Any) -> None:
     elif question.kind == "multi":
         state["skipped"] = [*state["skipped"], *asked_signs]
     elif question.kind == "yesno" and question.signs and value in ("yes", "no"):
-        (said if value == "yes" else denied).extend(question.signs)
+        if value == "no":
+            denied.extend(question.signs)
+        elif len(question.signs) == 1:  # of several signs a bare yes does not say which
+            said.extend(question.signs)
     elif question.kind == "choice":
         said = [o.concept for o in question.options if o.id == value and o.concept]
     elif question.kind == "age" and isinstance(value, int | float):
@@ -212,7 +229,7 @@ def retract(state: State, question: Question) -> None:
     state["asked"] = [q for q in state["asked"] if q != question.id]
     gave: list[str] = list(value) if isinstance(value, list) else []
     gave += [o.concept for o in question.options if o.id == value and o.concept]
-    gave += question.signs if question.kind == "yesno" and value == "yes" else ()
+    gave += question.signs if value == "yes" and len(question.signs) == 1 else ()
     state["present"] = {k: v for k, v in state["present"].items() if k not in gave}
     state["negated"] = [s for s in state["negated"] if s not in question.signs]
     state["skipped"] = [s for s in state["skipped"] if s not in question.signs]
@@ -220,7 +237,7 @@ def retract(state: State, question: Question) -> None:
 
 def judge(protocols: Protocols, state: State, *, final: bool) -> Verdict:
     """The level so far and why. ``final``: all is asked, so the protocol's default counts too."""
-    known = facts(state)
+    known = facts(protocols, state)
     reasons: list[Reason] = []
     running = active(protocols, state)
     for question in plan(protocols, state):

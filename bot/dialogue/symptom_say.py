@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from bot.clinic import Clinic
@@ -18,21 +18,16 @@ MAX_REASONS = 4
 MAX_ADVICE = 6
 MAX_COME_BACK = 6
 """Longer lists are not read on a phone; the most important sentences stand first in the protocols."""
-FALLBACK_NUMBER = "112"
-"""Only where no clinic is given (tests): 112 reaches an emergency service from mobiles in most countries (ITU)."""
 DURATIONS = tuple(f"duration_{n}" for n in range(1, 6))
 
 
 class Say:
-    """Replies in a language. ``names`` are plain names of concepts, for complaints and the staff note."""
+    """Replies in a language."""
 
-    def __init__(
-        self, protocols: Protocols, texts: Texts, clinic: Clinic | None, names: Mapping[str, LocalText]
-    ) -> None:
+    def __init__(self, protocols: Protocols, texts: Texts, clinic: Clinic | None) -> None:
         self._protocols = protocols
         self._texts = texts
         self._clinic = clinic
-        self._names = names
 
     def text(self, key: str, lang: str, **fields: object) -> str:
         """A sentence of ``symptom.yml``."""
@@ -52,11 +47,11 @@ class Say:
     def _complaints(self, state: State, lang: str) -> list[str]:
         running = planning.active(self._protocols, state)
         if running[0] is self._protocols.generic:
-            return [self._name(c, lang) for c in list(state["present"])[:3] if c in self._names]
+            return [self._name(c, lang) for c in list(state["present"])[:3]]
         return [_in(p.name, lang) for p in running]
 
     def _name(self, concept: str, lang: str) -> str:
-        found = self._names.get(concept) or self._protocols.signs.get(concept)
+        found = self._protocols.names.get(concept) or self._protocols.signs.get(concept)
         return _in(found, lang) if found else concept.replace("_", " ")
 
     # ---- questions --------------------------------------------------------------------------------------
@@ -76,7 +71,7 @@ class Say:
 
     def button_payloads(self, question: Question, state: State, lang: str) -> list[str]:
         """What the buttons of this question send."""
-        return self._answers(question, planning.open_signs(question, state), lang)
+        return self._answers(question, planning.open_signs(self._protocols, question, state), lang)
 
     def _answers(self, question: Question, signs: Sequence[str], lang: str) -> list[str]:
         sure = self.text("not_sure", lang)
@@ -105,7 +100,7 @@ class Say:
         advice = () if emergency else _sentences((p.advice for p in running), lang, MAX_ADVICE)
         come_back = () if emergency else _sentences((p.come_back for p in running), lang, MAX_COME_BACK)
         tell = () if level in ("emergency", "self_care") else tuple(_in(t, lang) for t in running[0].tell)
-        parts = [self.text(f"level_{level}", lang, number=self._number)]
+        parts = [self._heading(level, lang)]
         parts += self._block("why", reasons, lang)
         parts += self._block("meanwhile" if level == "urgent" else "do_now", advice, lang)
         parts += self._block("come_back_if" if level == "self_care" else "help_if", come_back, lang)
@@ -118,9 +113,7 @@ class Say:
             lang=lang,
             kind=ReplyKind.EMERGENCY if emergency else ReplyKind.OUTCOME,
             buttons=() if emergency else self._outcome_buttons(level, lang),
-            phones=(PhoneLink(self.text("call_number", lang, number=self._number), self._number),)
-            if emergency
-            else (),
+            phones=self._phones(lang) if emergency else (),
         )
         offer = None if level == "self_care" else booking
         summary = self.summary(state, verdict, level, lang)
@@ -148,9 +141,16 @@ class Say:
             )
         return self.text(f"reason_{reason.code}", lang)
 
-    @property
-    def _number(self) -> str:
-        return FALLBACK_NUMBER if self._clinic is None else self._clinic.numbers.ambulance
+    def _heading(self, level: str, lang: str) -> str:
+        if self._clinic is None:
+            return self.text("level_emergency_unknown" if level == "emergency" else f"level_{level}", lang)
+        return self.text(f"level_{level}", lang, number=self._clinic.numbers.ambulance)
+
+    def _phones(self, lang: str) -> tuple[PhoneLink, ...]:
+        if self._clinic is None:
+            return ()
+        number = self._clinic.numbers.ambulance
+        return (PhoneLink(self.text("call_number", lang, number=number), number),)
 
     # ---- for staff --------------------------------------------------------------------------------------
 
@@ -183,7 +183,7 @@ class Say:
                     denied=comma.join(self._name(c, lang) for c in state["negated"]) or none,
                     unknown=" ".join(unknown) or none,
                 ),
-                self.text("sbar_r", lang, action=self.text(f"action_{level}", lang, number=self._number)),
+                self.text("sbar_r", lang, action=self.text(f"action_{level}", lang)),
             )
         )
 

@@ -177,8 +177,8 @@ def test_the_country_puts_its_own_day_order_first() -> None:
     assert read("3月4日", american).windows == (Window(dt.date(2027, 3, 4)),)
 
 
-@pytest.mark.parametrize("text", ["any day but Wednesday", "not Wednesday", "I can't do Wednesday", "Wednesday doesn't work",
-                                  "除了周三都行", "周三不行", "不要周三", "周三没空，其他都可以"])  # fmt: skip
+@pytest.mark.parametrize("text", ["any day but Wednesday", "not Wednesday", "I can't do Wednesday",
+                                  "Wednesday doesn't work", "除了周三都行", "周三不行", "不要周三", "周三没空，其他都可以"])  # fmt: skip
 def test_a_day_that_does_not_suit_is_left_out(text: str) -> None:
     days = {w.day for w in read(text, FRAME).windows}
     assert dt.date(2026, 11, 25) not in days
@@ -201,7 +201,8 @@ def test_a_time_that_does_not_suit_is_cut_out(text: str) -> None:
         ("周三上午或者周四下午", {Window(dt.date(2026, 11, 25), 0, 720), Window(dt.date(2026, 11, 26), 720, 1080)}),
         ("in the morning on Tuesday or Wednesday",
          {Window(dt.date(2026, 11, 24), 0, 720), Window(dt.date(2026, 11, 25), 0, 720)}),
-        ("tomorrow morning or afternoon", {Window(dt.date(2026, 11, 24), 0, 720), Window(dt.date(2026, 11, 24), 720, 1080)}),
+        ("tomorrow morning or afternoon",
+         {Window(dt.date(2026, 11, 24), 0, 720), Window(dt.date(2026, 11, 24), 720, 1080)}),
         ("this afternoon", {Window(dt.date(2026, 11, 23), 720, 1080)}),
         ("tonight", {Window(dt.date(2026, 11, 23), 1020)}),
         ("今晚八点一刻", {Window(dt.date(2026, 11, 23), 1215, 1216)}),

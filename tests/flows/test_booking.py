@@ -303,14 +303,16 @@ async def test_the_same_message_twice_books_once(booking: Booking, calendar: Cal
     assert one.done and two.done and len(await calendar.list(C)) == 1
 
 
-@pytest.mark.parametrize("name", ["Ann Lee", "José García-López", "O'Neill", "王小明", "欧阳娜娜", "Nguyễn Văn An", "Björk",
+@pytest.mark.parametrize("name", ["Ann Lee", "José García-López", "O'Neill", "王小明", "欧阳娜娜", "Nguyễn Văn An",
+                                  "Björk",
                                   "my name is Ann Lee", "I'm Tom", "我叫王小明", "姓名：李雷"])  # fmt: skip
 def test_names_are_names(name: str) -> None:
     assert read_name(name)
 
 
-@pytest.mark.parametrize("text", ["what does it cost?", "yes", "no", "my leg hurts", "I don't know", "tomorrow", "0171 123",
-                                  "多少钱", "肚子疼", "好的", "明天可以吗", "a@b.c", "", "<script>", "stop", "x" * 200])  # fmt: skip
+@pytest.mark.parametrize("text", ["what does it cost?", "yes", "no", "my leg hurts", "I don't know", "tomorrow",
+                                  "0171 123", "多少钱", "肚子疼", "好的", "明天可以吗",
+                                  "a@b.c", "", "<script>", "stop", "x" * 200])  # fmt: skip
 def test_other_things_are_not(text: str) -> None:
     assert read_name(text) is None
 

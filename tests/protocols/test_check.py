@@ -191,3 +191,48 @@ def test_a_foreign_message_changes_nothing(check: SymptomCheck) -> None:
     for text in ("", "asdf qwer", "🙂", "x" * 20_000, "\x00\x01"):
         other = check.answer(step.state, text, [], {}, "en")
         assert not other.understood and other.state["answers"] == step.state["answers"]
+
+
+def test_how_long_said_to_another_question_is_kept(check: SymptomCheck) -> None:
+    step = check.start([finding("back_pain")], {}, {}, "en")
+    step = check.answer(step.state, "it started yesterday", [], {}, "en")
+    assert step.understood and step.state["answers"]["duration"] == 24.0
+    assert step.state["current"] == "screen_emergency"
+
+
+def test_a_sick_child_is_not_given_the_writers_age(check: SymptomCheck) -> None:
+    """ "My daughter is 8 months old and has a fever": her age counts, also when the mother tells hers."""
+    hers = finding("fever", subject="other", person="daughter")
+    case = {
+        "entries": [{"f": hers, "turn": 1, "at": 0.0}, {"f": finding("back_pain"), "turn": 1, "at": 0.0}],
+        "focus": "daughter",
+        "people": {"daughter": {"age_years": 0.67}, "patient": {"age_years": 34.0}},
+    }
+    step = check.start([hers], {"age_years": 34.0}, case, "en")
+    assert step.state["protocol"] == "fever_baby" and "back_pain" not in step.state["present"]
+    step = check.answer(step.state, "none of these", [], {"age_years": 34.0}, "en")
+    assert step.state["profile"]["age_years"] == 0.67
+
+
+def test_what_a_sign_implies_counts(check: SymptomCheck) -> None:
+    """A sudden worst headache is a headache, and needs no second telling."""
+    step = check.start([finding("thunderclap_headache")], {}, {}, "en")
+    assert step.state["protocol"] == "headache"
+    assert step.done and step.outcome is not None and step.outcome.level == "emergency"
+
+
+def test_no_thermometer_is_an_answer(check: SymptomCheck) -> None:
+    step = check.start([finding("sore_throat", duration_hours=24.0)], {}, {}, "zh")
+    step = check.answer(step.state, "都没有", [], {}, "zh")
+    step = check.answer(step.state, "没有", [], {}, "zh")
+    assert step.state["current"] == "temperature"
+    step = check.answer(step.state, "没有", [], {}, "zh")
+    assert step.state["answers"]["temperature"] == "unknown"
+
+
+def test_without_a_clinic_no_number_is_guessed(protocols: Protocols) -> None:
+    from bot.texts import Texts
+
+    check = SymptomCheck(protocols, Texts())
+    step = check.start([finding("thunderclap_headache")], {}, {}, "en")
+    assert step.replies[0].phones == () and "emergency number" in step.replies[0].text
