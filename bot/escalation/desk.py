@@ -29,7 +29,7 @@ from bot.escalation.model import (
 from bot.escalation.store import REASON, EscalationStore
 from bot.messages import Reply, ReplyKind, new_id
 from bot.records.conversations import State, lock
-from bot.records.errors import BadValue, UnknownRecord
+from bot.records.errors import BadValue, UnknownRecord, check_id
 from bot.records.inbox import push_job
 from bot.records.messages import StoredMessage, add_replies, read_messages, stored
 from bot.records.tables import NOT_CLOSED, conversations, escalations, messages, staff
@@ -51,6 +51,7 @@ class Desk(EscalationStore):
 
     async def item(self, escalation: str) -> QueueItem:
         """One line of the queue, also of a closed escalation; or :class:`UnknownRecord`."""
+        check_id("escalation", escalation)
         async with self.database.read() as conn:
             items = await self._items(conn, escalations.c.id == escalation)
         if not items:
@@ -59,6 +60,7 @@ class Desk(EscalationStore):
 
     async def detail(self, escalation: str, *, reader: str | None = None) -> Detail:
         """Everything about one escalation. ``reader``: the staff id for the audit of who has read it."""
+        check_id("escalation", escalation)
         async with self.database.read() as conn:
             items = await self._items(conn, escalations.c.id == escalation)
             row = await self._row(conn, escalation)
@@ -185,6 +187,7 @@ class Desk(EscalationStore):
 
     async def seen(self, conversation: str) -> Seen:
         """What may be told to the patient about the newest escalation of a conversation (law 4)."""
+        check_id("conversation", conversation)
         query = (
             sa.select(
                 conversations.c.state,

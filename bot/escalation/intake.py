@@ -286,6 +286,8 @@ class Intake(EscalationStore):
 
     async def _message(self, conn: AsyncConnection, conversation: str, reference: str) -> str:
         """The stored message's id, from that id or from the channel's own within this conversation."""
+        if not reference.isprintable():
+            raise UnknownRecord("message", reference)
         found = await conn.execute(
             sa.select(messages.c.id).where(
                 messages.c.conversation_id == conversation,

@@ -20,7 +20,7 @@ from bot.messages import new_id, now_utc
 from bot.records.audit import AuditLog
 from bot.records.conversations import State, lock
 from bot.records.database import Database
-from bot.records.errors import UnknownRecord
+from bot.records.errors import UnknownRecord, check_id
 from bot.records.outbox import Job, Outbox
 from bot.records.tables import NOT_CLOSED, conversations, escalation_events, escalations, staff
 
@@ -119,6 +119,7 @@ class EscalationStore:
         return await self._row(conn, escalation)
 
     async def _row(self, conn: AsyncConnection, escalation: str) -> Mapping[str, Any]:
+        check_id("escalation", escalation)
         found = await conn.execute(sa.select(escalations).where(escalations.c.id == escalation))
         row = found.mappings().first()
         if row is None:

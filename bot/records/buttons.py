@@ -18,6 +18,7 @@ import sqlalchemy as sa
 
 from bot.messages import now_utc
 from bot.records.database import Database
+from bot.records.errors import check_id
 from bot.records.tables import button_tokens
 
 TOKEN_BYTES = 16
@@ -53,6 +54,9 @@ class ButtonTokens:
 
     async def redeem(self, token: str, conversation: str) -> Pressed | None:
         """What was pressed; None for an unknown token or one of another conversation."""
+        if not (token.isascii() and token.isprintable()):
+            return None
+        check_id("conversation", conversation)
         mine = sa.and_(button_tokens.c.token == token, button_tokens.c.conversation_id == conversation)
         async with self._database.begin() as conn:
             row = (await conn.execute(sa.select(button_tokens).where(mine))).first()

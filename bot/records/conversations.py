@@ -22,7 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.messages import new_id, now_utc
 from bot.records.database import Database, insert_new
-from bot.records.errors import BadValue, UnknownRecord
+from bot.records.errors import BadValue, UnknownRecord, check_id
 from bot.records.messages import StoredMessage, check_lang, read_messages
 from bot.records.tables import conversations
 
@@ -105,6 +105,7 @@ class Conversations:
 
     async def get(self, id_: str) -> Conversation:
         """The conversation, or :class:`UnknownRecord`."""
+        check_id("conversation", id_)
         async with self._database.read() as conn:
             row = (await conn.execute(sa.select(conversations).where(conversations.c.id == id_))).first()
         if row is None:
@@ -153,10 +154,12 @@ class Conversations:
 
         With ``limit``, the newest that many of them.
         """
+        check_id("conversation", id_)
         async with self._database.read() as conn:
             return await read_messages(conn, self._cipher, id_, after_seq=after_seq, limit=limit)
 
     async def _update(self, id_: str, **values: Any) -> None:
+        check_id("conversation", id_)
         async with self._database.begin() as conn:
             done = await conn.execute(
                 conversations.update()
@@ -199,6 +202,7 @@ class Conversations:
 
 async def lock(conn: AsyncConnection, id_: str) -> Any:
     """The conversation's row, held against other writers until the transaction ends. First lock of all."""
+    check_id("conversation", id_)
     row = (
         await conn.execute(sa.select(conversations).where(conversations.c.id == id_).with_for_update())
     ).first()

@@ -5,6 +5,9 @@ Messages name columns, ids and revisions. They never hold a patient's words, an 
 
 from __future__ import annotations
 
+MAX_ID_CHARS = 64
+"""Longest id that any table holds."""
+
 
 class RecordsError(Exception):
     """Base of everything the records raise. ``retry``: the same call may succeed later, unchanged."""
@@ -43,7 +46,7 @@ class UnknownRecord(RecordsError):
 
     def __init__(self, kind: str, id_: str) -> None:
         self.kind, self.id = kind, id_
-        super().__init__(f"there is no {kind} {id_!r}")
+        super().__init__(f"there is no {kind} {id_[:MAX_ID_CHARS]!r}")
 
 
 class BadValue(RecordsError):
@@ -60,3 +63,12 @@ class CipherError(RecordsError):
 
 class KeyFileError(RecordsError):
     """The key file is missing, unreadable, open to others, or malformed. The message says how to mend it."""
+
+
+def check_id(kind: str, id_: str) -> None:
+    """Refuse what cannot be an id (too long, control characters, half a surrogate) as unknown.
+
+    SQLite would answer "no such row", PostgreSQL would fail; an id from outside must never be a fault.
+    """
+    if not (0 < len(id_) <= MAX_ID_CHARS and id_.isascii() and id_.isprintable()):
+        raise UnknownRecord(kind, id_)

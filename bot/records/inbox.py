@@ -24,7 +24,7 @@ from bot.messages import Incoming, Reply, new_id, now_utc
 from bot.records.conversations import State, lock
 from bot.records.crypto import Cipher
 from bot.records.database import Database, insert_new
-from bot.records.errors import BadValue, UnknownRecord
+from bot.records.errors import BadValue, UnknownRecord, check_id
 from bot.records.messages import (
     BODY,
     FINDINGS,
@@ -142,6 +142,7 @@ class Inbox:
 
     async def message(self, message_id: str) -> StoredMessage:
         """One message of either direction, or :class:`UnknownRecord`."""
+        check_id("message", message_id)
         async with self._database.read() as conn:
             row = (await conn.execute(sa.select(messages).where(messages.c.id == message_id))).first()
         if row is None:
@@ -188,6 +189,7 @@ class Inbox:
 
     async def _inbound(self, conn: AsyncConnection, message_id: str) -> tuple[Any, Any]:
         """The conversation, locked so that completions take turns, and then the message as it is now."""
+        check_id("message", message_id)
         inbound = sa.and_(messages.c.id == message_id, INBOUND)
         owner = sa.select(messages.c.conversation_id).where(inbound).scalar_subquery()
         found = await conn.execute(

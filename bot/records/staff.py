@@ -29,7 +29,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from bot.messages import new_id, now_utc
 from bot.records.audit import AuditLog
 from bot.records.database import Database, insert_new
-from bot.records.errors import BadValue, UnknownRecord
+from bot.records.errors import BadValue, UnknownRecord, check_id
 from bot.records.tables import staff, staff_sessions
 
 IDLE = timedelta(minutes=30)
@@ -130,7 +130,7 @@ class StaffStore:
     async def verify(self, login: str, password: str) -> StaffMember | None:
         """The member whose login and password these are; None otherwise, after the same work."""
         async with self._database.read() as conn:
-            row = (await conn.execute(sa.select(staff).where(staff.c.login == login.strip().lower()))).first()
+            row = (await conn.execute(sa.select(staff).where(staff.c.login == _typed(login)))).first()
         if self._nobody is None:
             self._nobody = await self._hash(secrets.token_hex(16))
         right = await self._matches(self._nobody if row is None else row.password_hash, password)
@@ -140,6 +140,7 @@ class StaffStore:
 
     async def get(self, id_: str) -> StaffMember:
         """One member, or :class:`UnknownRecord`."""
+        check_id("member of staff", id_)
         async with self._database.read() as conn:
             row = (await conn.execute(sa.select(staff).where(staff.c.id == id_))).first()
         if row is None:
@@ -226,14 +227,14 @@ class StaffStore:
         if not MIN_PASSWORD_CHARS <= len(password) <= MAX_PASSWORD_CHARS:
             raise BadValue("password", f"must be {MIN_PASSWORD_CHARS} to {MAX_PASSWORD_CHARS} characters")
         async with self._hashing:
-            return await asyncio.to_thread(HASHER.hash, password)
+            return await asyncio.to_thread(HASHER.hash, _bytes(password))
 
     async def _matches(self, hashed: str, password: str) -> bool:
         if len(password) > MAX_PASSWORD_CHARS:
             password = ""
         async with self._hashing:
             try:
-                return await asyncio.to_thread(HASHER.verify, hashed, password)
+                return await asyncio.to_thread(HASHER.verify, hashed, _bytes(password))
             except (VerificationError, InvalidHashError):
                 return False
 
@@ -243,6 +244,16 @@ def _login(login: str) -> str:
     if not 0 < len(login) <= 100 or not login.isprintable() or " " in login:
         raise BadValue("login", "must be 1 to 100 characters without spaces")
     return login
+
+
+def _typed(login: str) -> str:
+    """A login as somebody typed it: what no login can be becomes one that nobody has."""
+    login = login.strip().lower()
+    return login if login.isprintable() and len(login) <= 100 else ""
+
+
+def _bytes(password: str) -> bytes:
+    return password.encode(errors="surrogatepass")
 
 
 def _digest(secret: str) -> str:

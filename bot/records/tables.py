@@ -14,6 +14,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from bot.records.errors import MAX_ID_CHARS
+
 metadata = sa.MetaData(
     naming_convention={
         "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -24,7 +26,7 @@ metadata = sa.MetaData(
     }
 )
 
-ID_CHARS = 64
+ID_CHARS = MAX_ID_CHARS
 """Ids of :func:`bot.messages.new_id` are 42 characters; room for longer prefixes."""
 
 CHANNEL_MESSAGE_ID_CHARS = 200
