@@ -39,7 +39,7 @@ from connectors.telegram_update import (
     parse_update,
 )
 from connectors.turns import open_or_provisional, run_to_end
-from connectors.webio import error_response, json_response, read_body
+from connectors.webio import contained, json_response, read_body
 from connectors.wire import clean_text, json_object, parse_json
 
 log = logging.getLogger(__name__)
@@ -113,7 +113,7 @@ class TelegramConnector:
 
     def routes(self) -> list[web.RouteDef]:
         """The webhook."""
-        return [web.post(PATH, self._webhook)]
+        return [web.post(PATH, contained(self._webhook))]
 
     async def start(self) -> None:
         """Open the connection to the Bot API."""
@@ -153,8 +153,6 @@ class TelegramConnector:
                 await self._take(update)
             finally:
                 self._lanes.arrived(update.update_id)  # not before: its successors must find it in the lane
-        except RequestError as error:
-            return error_response(error)
         except StoreUnavailable:
             # Not written down and no emergency: Telegram delivers again what is not answered with 2xx.
             return json_response({"error": "not recorded; deliver again"}, 503, {"Retry-After": "10"})

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
+from typing import Any
 
 from bot.messages import Incoming, Reply, ReplySink, new_id
 from connectors.base import ConversationRef, RequestError, StoreUnavailable, TurnPort
@@ -110,15 +111,22 @@ async def look_or_provisional(turn: TurnPort, conversation: str, lang: str | Non
         return ConversationRef(conversation, lang or "en")
 
 
+async def outcome(work: Coroutine[Any, Any, Any]) -> BaseException | None:
+    """Do something to its end and return its fault instead of raising it; None where there was none.
+
+    A cancelled caller does not cancel the work: what was begun for a patient is finished whoever has hung up.
+    """
+    task = asyncio.ensure_future(work)
+    await asyncio.shield(asyncio.wait([task]))
+    return asyncio.CancelledError() if task.cancelled() else task.exception()
+
+
 async def run_to_end(turn: TurnPort, incoming: Incoming, sink: ReplySink) -> BaseException | None:
     """Run a turn and return its fault instead of raising it, so that replies already said are not lost.
 
     The fault's type is logged (never its message, which may quote the patient); the caller answers for it.
-    A cancelled caller does not cancel the turn: the patient's message is finished whoever has hung up.
     """
-    task = asyncio.ensure_future(turn.run(incoming, sink))
-    await asyncio.shield(asyncio.wait([task]))
-    fault = task.exception() if not task.cancelled() else asyncio.CancelledError()
+    fault = await outcome(turn.run(incoming, sink))
     if fault is not None:
         log.error(
             "turn failed: channel=%s conversation=%s fault=%s",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,6 +16,8 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 from connectors.base import RequestError
+
+log = logging.getLogger(__name__)
 
 MAX_BODY_BYTES = 262_144
 """20,000 characters, each written as a 12-byte JSON escape pair, and room for the other fields."""
@@ -135,16 +138,42 @@ def _origin(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc}".lower()
 
 
-def guarded(origins: Origins, handler: Handler) -> Handler:
-    """The handler behind the origin check, its RequestErrors answered as JSON with CORS headers."""
+def contained(handler: Handler) -> Handler:
+    """The handler with every fault answered as JSON: its own RequestErrors, and anything else as a plain 500.
+
+    Of an unforeseen fault only the type is logged: its message, and a traceback's, may quote the patient.
+    """
 
     async def run(request: web.Request) -> web.StreamResponse:
-        cors: dict[str, str] = {}
+        task = asyncio.ensure_future(handler(request))
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError:
+            task.cancel()
+            raise
+        fault = task.exception()
+        if fault is None:
+            return task.result()
+        if isinstance(fault, web.HTTPException):
+            raise fault
+        if isinstance(fault, RequestError):
+            return error_response(fault)
+        log.error("request failed: path=%s fault=%s", request.path, type(fault).__name__)
+        return error_response(RequestError(500, "the request failed here; try again"))
+
+    return run
+
+
+def guarded(origins: Origins, handler: Handler) -> Handler:
+    """The handler behind the origin check, its faults contained and answered with CORS headers."""
+    inner = contained(handler)
+
+    async def run(request: web.Request) -> web.StreamResponse:
         try:
             cors = origins.headers(origins.check(request))
-            response = await handler(request)
         except RequestError as error:
-            response = error_response(error)
+            return error_response(error)
+        response = await inner(request)
         if not response.prepared:
             response.headers.update(cors)
         return response

@@ -16,8 +16,8 @@ from aiohttp import WSMsgType, web
 
 from bot.messages import Incoming, Reply, new_id, now_utc
 from connectors.base import ConversationRef, LivePort, RequestError, StoreUnavailable, TokenPort, TurnPort
-from connectors.turns import Gate, look_or_provisional, open_or_provisional, run_to_end
-from connectors.web.protocol import ChooseLanguage, Frame, Hello, Ping, Say, frame_id, parse_frame
+from connectors.turns import Gate, look_or_provisional, open_or_provisional, outcome, run_to_end
+from connectors.web.protocol import ChooseLanguage, Hello, Ping, Say, frame_id, parse_frame
 from connectors.wire import reply_to_json, shown_to_json
 
 log = logging.getLogger(__name__)
@@ -81,12 +81,15 @@ class Session:
         await self._send({"type": "partial", "reply_id": reply_id, "text": text, "lang": lang})
 
     async def _frame(self, raw: str | bytes) -> None:
-        try:
-            await self._act(parse_frame(raw, self._languages))
-        except RequestError as error:
-            await self._refuse(error, frame_id(raw))
+        fault = await outcome(self._act(raw))
+        if isinstance(fault, RequestError):
+            await self._refuse(fault, frame_id(raw))
+        elif fault is not None:  # its message may quote the patient
+            log.error("frame failed: fault=%s", type(fault).__name__)
+            await self._refuse(RequestError(500, "the message could not be taken; try again"), frame_id(raw))
 
-    async def _act(self, frame: Frame) -> None:
+    async def _act(self, raw: str | bytes) -> None:
+        frame = parse_frame(raw, self._languages)
         if isinstance(frame, Hello):
             await self._hello(frame)
             return

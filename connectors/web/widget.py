@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from aiohttp import WSCloseCode, web
 
 from bot.clinic import Clinic
-from connectors.base import LivePort, TokenPort, TurnPort
+from connectors.base import LivePort, RequestError, TokenPort, TurnPort
 from connectors.turns import Gate
 from connectors.web.assets import (
     DEFAULT_EXIT_URL,
@@ -29,6 +29,9 @@ from connectors.webio import MAX_BODY_BYTES, AddressOf, Handler, Origins, guarde
 
 HEARTBEAT_S = 25.0
 """Below the 30 to 60 s after which common proxies drop a silent connection."""
+
+MAX_SOCKETS = 5_000
+"""Widgets connected to one process (about 100 KB each); more are asked to come back to a less busy one."""
 
 DRAIN_S = 5.0
 """How long close() waits for turns in hand; what is not done by then is in the store and done after the
@@ -123,6 +126,8 @@ class WebConnector:
         return response
 
     async def _connect(self, request: web.Request) -> web.StreamResponse:
+        if len(self._sockets) >= MAX_SOCKETS:
+            raise RequestError(503, "too many connections; try again", headers={"Retry-After": "5"})
         socket = web.WebSocketResponse(heartbeat=HEARTBEAT_S, max_msg_size=MAX_BODY_BYTES)
         await socket.prepare(request)
         self._sockets.add(socket)

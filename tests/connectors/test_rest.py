@@ -279,6 +279,20 @@ async def test_a_fault_in_the_turn_is_a_500_and_says_nothing_of_the_patient(
     assert "ValueError" in caplog.text
 
 
+async def test_an_unforeseen_fault_is_a_json_500_and_its_words_are_nowhere(
+    serve: Serve, http: ClientSession, tokens: SignedTokens, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Broken(MemoryTurn):
+        async def open(self, channel: str, address: str, lang: str | None) -> Any:
+            raise KeyError("zebra-unicorn-rash")
+
+    server = await serve(RestConnector(Broken(), tokens, languages=LANGS))
+    with caplog.at_level("DEBUG"):
+        status, body, _ = await post(http, str(server.make_url(HOOK)), {"message": "hello"})
+    assert status == 500 and set(body) == {"error"}
+    assert "KeyError" in caplog.text and "zebra" not in caplog.text
+
+
 async def test_only_listed_pages_may_call(serve: Serve, http: ClientSession, tokens: SignedTokens) -> None:
     rest = RestConnector(MemoryTurn(), tokens, languages=LANGS, origins=["https://clinic.example"])
     server = await serve(rest)

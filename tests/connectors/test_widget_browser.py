@@ -290,7 +290,30 @@ async def test_a_server_that_hangs_is_answered_for_within_seconds(patient: Patie
     await patient.open()
     await patient.say("I think my mum is having a stroke")
     await expect(patient.banner).to_be_empty()
-    await expect(patient.banner.get_by_role("link", name="Call 999")).to_be_in_viewport(timeout=6000)
+    await expect(patient.banner.get_by_role("link", name="Call 999")).to_be_in_viewport(timeout=9500)
+    await expect(patient.banner).to_contain_text("There is no answer yet")
+    await expect(patient.banner).not_to_contain_text("could not reach")
+
+
+async def test_a_silent_turn_of_a_living_server_raises_no_card(patient: Patient) -> None:
+    """Staff hold the conversation: the rules have read "no stroke", and nobody need say anything for a while."""
+    patient.site.turn.script = lambda i, lang: []
+    await patient.open()
+    await patient.say("they said it was no stroke")
+    await asyncio.sleep(9)
+    await expect(patient.banner).to_be_empty()
+
+
+async def test_the_words_decide_the_language_until_the_patient_chooses(patient: Patient) -> None:
+    langs: list[str | None] = []
+    patient.site.turn.script = lambda i, lang: (langs.append(i.lang), Reply("ok", "en"))[1:]
+    await patient.open()
+    await patient.say("你好")
+    await patient.hears("ok")
+    await patient.page.get_by_role("dialog").get_by_role("button", name="中文").click()
+    await patient.say("hello")
+    await expect(patient.log.locator(".theirs")).to_have_count(2)
+    assert langs == [None, "zh"]
 
 
 @pytest.mark.parametrize(

@@ -258,6 +258,21 @@ async def test_bad_frames_name_the_field_and_the_connection_goes_on(
         await w.until("reply")
 
 
+async def test_an_unforeseen_fault_ends_no_connection(
+    serve: Serve, http: ClientSession, tokens: SignedTokens, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Broken(MemoryTurn):
+        async def set_language(self, conversation: str, lang: str) -> None:
+            raise KeyError("zebra-unicorn-rash")
+
+    async with connect(http, await start(serve, Broken(), tokens)) as w:
+        await w.send(type="lang", lang="zh")
+        assert "try again" in (await w.until("error"))["error"]
+        await w.send(type="say", id="w1", text="hello")
+        await w.until("reply")
+    assert "KeyError" in caplog.text and "zebra" not in caplog.text
+
+
 async def test_hello_comes_first(serve: Serve, http: ClientSession, tokens: SignedTokens) -> None:
     url = await start(serve, MemoryTurn(), tokens)
     async with http.ws_connect(url + "widget/ws") as socket:

@@ -11,6 +11,7 @@ const OPTIONS = {
 
 const MAX_TEXT_CHARS = 20000; // what the server takes; the same figure as MAX_TEXT_CHARS there
 const ALONE_AFTER_MS = 4000; // a likely emergency without an answer for this long is answered here
+const SLOW_AFTER_MS = 8000; // the same, where the server took the message and its rules have read it
 const UNSENT_AFTER_MS = 6000; // any other message not taken by the server for this long: say so
 const BANNER_HOURS = 24; // an emergency of the last day is shown again after a reload
 

@@ -66,12 +66,22 @@ class Widget {
     this.view.setQuick(CONFIG.texts[this.lang].starters.map((text) => ({ title: text, payload: text })));
   }
 
+  /** The patient chose a language; it is kept and told to the server. */
   setLanguage(lang) {
+    store.write("lang", lang);
+    this.link.send({ type: "lang", lang });
+    this.speak(lang);
+  }
+
+  tellLanguage(known) {
+    if (known !== this.lang) this.link.send({ type: "lang", lang: this.lang });
+  }
+
+  /** Show the interface in a language. */
+  speak(lang) {
     if (lang === this.lang) return;
     this.lang = lang;
-    store.write("lang", lang);
     this.retranslate();
-    this.link.send({ type: "lang", lang });
     if (this.shown.size === 0 && this.view.opened) {
       this.view.clear();
       this.showWelcome();
@@ -83,7 +93,8 @@ class Widget {
   send(text, shownAs) {
     this.view.setFault("");
     if (text.length > MAX_TEXT_CHARS) return this.view.setFault(this.t("too_long"));
-    const item = { id: newId(), text, lang: this.lang, at: Date.now(), title: shownAs };
+    // without a choice of the patient's the words themselves say in which language they are
+    const item = { id: newId(), text, lang: store.read("lang") || undefined, at: Date.now(), title: shownAs };
     this.view.setQuick([]);
     this.unsent.push(item);
     store.keepUnsent(this.unsent);
@@ -110,7 +121,17 @@ class Widget {
   watch(item) {
     const alarming = looksLikeEmergency(item.text) || looksLikeEmergency(item.title);
     const wait = alarming ? (this.link.broken ? 300 : ALONE_AFTER_MS) : UNSENT_AFTER_MS;
-    this.timers.set(item.id, { alarming, timer: setTimeout(() => this.alone(item, alarming), wait) });
+    const timer = setTimeout(() => this.alone(item, alarming ? "unreached" : ""), wait);
+    this.timers.set(item.id, { alarming, item, timer });
+  }
+
+  /** The server has the message: only a likely emergency is still watched, for longer. */
+  watchTaken(id) {
+    const watched = this.timers.get(id);
+    this.unwatch(id);
+    if (!watched?.alarming) return;
+    const timer = setTimeout(() => this.alone(watched.item, "slow"), SLOW_AFTER_MS - ALONE_AFTER_MS);
+    this.timers.set(id, { ...watched, taken: true, timer });
   }
 
   unwatch(id) {
@@ -123,11 +144,12 @@ class Widget {
     for (const id of [...this.timers.keys()]) this.unwatch(id);
   }
 
-  alone(item, alarming) {
+  /** `alarm`: "unreached" or "slow" for a likely emergency, "" for any other message. */
+  alone(item, alarm) {
     this.timers.delete(item.id);
-    if (alarming) {
-      this.raise({ kind: "emergency", alone: true });
-      this.view.addNotice(this.t("alone_emergency"));
+    if (alarm) {
+      this.raise({ kind: "emergency", alone: alarm });
+      this.view.addNotice(this.t(`${alarm}_emergency`));
     } else {
       this.view.setPending(this.nodes.get(item.id), true);
       if (!this.outage) this.view.addNotice(this.t("alone_other"));
@@ -143,7 +165,7 @@ class Widget {
     const calls = alarm.phones?.length ? alarm.phones : own;
     const number = calls[0].number;
     const title = this.t(alarm.kind === "crisis" ? "crisis_title" : "emergency_title", { number });
-    this.view.setBanner(alarm.kind, title, alarm.alone ? this.t("alone_short") : this.t(`${alarm.kind}_short`), calls);
+    this.view.setBanner(alarm.kind, title, this.t(`${alarm.alone || alarm.kind}_short`), calls);
   }
 
   crisisCalls() {
@@ -157,7 +179,7 @@ class Widget {
     const act = {
       ready: () => this.ready(frame),
       ack: () => this.acked(frame),
-      typing: () => this.view.setTyping(frame.on),
+      typing: () => this.typing(frame.on),
       partial: () => this.partial(frame),
       reply: () => this.reply(frame.reply, frame.seq),
       lines: () => this.lines(frame.history),
@@ -176,7 +198,8 @@ class Widget {
       for (const item of this.unsent) this.showOwn(item, true);
     }
     store.write("token", frame.token);
-    if (!store.read("lang") && frame.lang !== this.lang) this.link.send({ type: "lang", lang: this.lang });
+    if (store.read("lang")) this.tellLanguage(frame.lang);
+    else if (!frame.fresh && knownLanguage(frame.lang)) this.speak(knownLanguage(frame.lang));
     this.lines(frame.history);
     if (this.state !== frame.state) this.showState(frame.state, null);
     if (this.shown.size === 0 && !this.view.quick.childElementCount) this.showWelcome();
@@ -201,7 +224,7 @@ class Widget {
       const watched = this.timers.get(item.id);
       if (watched?.alarming) {
         this.unwatch(item.id);
-        this.alone(item, true);
+        this.alone(item, "unreached");
       }
     }
   }
@@ -212,7 +235,7 @@ class Widget {
     if (frame.seq) this.advance(frame.seq);
     const node = this.nodes.get(frame.id);
     if (node) this.view.setPending(node, false);
-    if (!this.timers.get(frame.id)?.alarming) this.unwatch(frame.id);
+    this.watchTaken(frame.id);
   }
 
   advance(seq) {
@@ -233,6 +256,12 @@ class Widget {
     }
     const last = history[history.length - 1];
     if (last && last.direction === "in") this.view.setQuick([]);
+  }
+
+  typing(on) {
+    this.view.setTyping(on);
+    // a turn that ended without a word is one that staff hold: the rules have read the message, nothing is missing
+    if (!on) for (const [id, watched] of [...this.timers]) if (watched.taken) this.unwatch(id);
   }
 
   partial(frame) {
