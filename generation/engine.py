@@ -119,6 +119,7 @@ class Engine:
         self._waits = tuple(waits)
         self._process: asyncio.subprocess.Process | None = None
         self._supervisor: asyncio.Task[None] | None = None
+        self._ending: asyncio.Task[None] | None = None
         self._streams: dict[int, asyncio.Queue[Mapping[str, Any]]] = {}
         self._made = 0
         self._heard = 0.0
@@ -142,15 +143,12 @@ class Engine:
 
     async def stop(self) -> None:
         """End the worker and every request."""
-        process = self._process
         if self._supervisor:
             self._supervisor.cancel()
             with suppress(asyncio.CancelledError):
                 await self._supervisor
-        if process is not None:
-            await _end(
-                process
-            )  # the cancellation may have hit the supervisor while it was cleaning up itself
+        if self._ending:
+            await self._ending
         self.state = State.STOPPED
 
     async def generate(self, request: ChatRequest, deadline_s: float) -> AsyncGenerator[Delta | Finish]:
@@ -221,7 +219,9 @@ class Engine:
             self._process, self.state = None, State.RESTARTING
             for queue in self._streams.values():
                 queue.put_nowait({"event": "error", "code": "engine_down", "detail": ""})
-            await _end(process)
+            # A task of its own: stop() may cancel this very line, and the process still has to be reaped.
+            self._ending = asyncio.create_task(_end(process))
+            await asyncio.shield(self._ending)
         return loop.time() - ready_at if ready_at is not None else 0.0
 
     def _route(self, event: Mapping[str, Any]) -> None:
