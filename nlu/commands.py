@@ -72,7 +72,9 @@ def parse(model: IntentModel, request: Mapping[str, Any]) -> dict[str, Any]:
     extraction: Extraction = default_extractor().extract(text, lang, context)
     findings = [f.to_json() for f in extraction.findings]
     ranking = (
-        route(model.rank([text])[0], findings, THRESHOLD) if text.strip() else route([], findings, THRESHOLD)
+        route(model.rank([text])[0], findings, THRESHOLD, model.known_share(text))
+        if text.strip()
+        else route([], findings, THRESHOLD)
     )
     rows = [{"intent": r.intent, "confidence": round(r.confidence, DIGITS)} for r in ranking[:RANKING]]
     return {

@@ -20,6 +20,7 @@ from rasa.shared.nlu.training_data.training_data import TrainingData
 from nlu.classifier import IntentModel, Ranked
 from nlu.routing import FALLBACK, route
 
+KNOWN = "careline_known_share"
 RANKING_LENGTH = 5
 """Intents kept in the ranking; longer ones only make stored events larger."""
 
@@ -86,6 +87,7 @@ class CarelineIntentClassifier(IntentClassifier, GraphComponent):
                 _set(message, [Ranked(FALLBACK, 1.0)])
             else:
                 _set(message, self.model.rank([text])[0])
+                message.set(KNOWN, self.model.known_share(text))
         return messages
 
     def process_training_data(self, training_data: TrainingData) -> TrainingData:
@@ -126,7 +128,10 @@ class CarelineIntentRouter(GraphComponent):
             ranking = [Ranked(r["name"], r["confidence"]) for r in message.get("intent_ranking") or ()]
             if ranking:
                 metadata = message.get("metadata") or {}
-                _set(message, route(ranking, metadata.get("findings") or (), self._threshold))
+                _set(
+                    message,
+                    route(ranking, metadata.get("findings") or (), self._threshold, message.get(KNOWN, 1.0)),
+                )
         return messages
 
     def process_training_data(self, training_data: TrainingData) -> TrainingData:

@@ -39,7 +39,8 @@ class Scores:
 def score(model: IntentModel, examples: Sequence[Example], threshold: float = THRESHOLD) -> Scores:
     """Judge a model on labelled utterances (at least one)."""
     rankings = model.rank([e.text for e in examples])
-    routed = [route(r, (), threshold)[0].intent for r in rankings]
+    known = [model.known_share(e.text) for e in examples]
+    routed = [route(r, (), threshold, k)[0].intent for r, k in zip(rankings, known, strict=True)]
     predicted = [OUT_OF_SCOPE if intent == FALLBACK else intent for intent in routed]
     truth = [e.intent for e in examples]
     pairs = list(zip(truth, predicted, strict=True))

@@ -12,6 +12,8 @@ from typing import Any
 from nlu.classifier import Ranked
 
 FALLBACK = "nlu_fallback"
+UNKNOWN_WEIGHT = 0.4
+"""What is left of a confidence when no word of the message was ever seen in training."""
 THRESHOLD = 0.3
 """Calibrated confidence below which nothing is understood; chosen on training folds, same in ``config.yml``."""
 SYMPTOM = "report_symptom"
@@ -40,7 +42,12 @@ def complaints(findings: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
     )
 
 
-def route(ranking: Sequence[Ranked], findings: Sequence[Mapping[str, Any]], threshold: float) -> list[Ranked]:
+def route(
+    ranking: Sequence[Ranked],
+    findings: Sequence[Mapping[str, Any]],
+    threshold: float,
+    known: float = 1.0,
+) -> list[Ranked]:
     """The ranking with the intent that is acted on in front.
 
     A complaint makes a booking a double wish and outweighs small talk; where nothing is surer than
@@ -49,7 +56,7 @@ def route(ranking: Sequence[Ranked], findings: Sequence[Mapping[str, Any]], thre
     if not ranking:
         return [Ranked(FALLBACK, 1.0)]
     top = ranking[0]
-    sure = top.confidence >= threshold
+    sure = top.confidence * (UNKNOWN_WEIGHT + (1 - UNKNOWN_WEIGHT) * known) >= threshold
     if complaints(findings):
         if sure and top.intent == "book_appointment":
             return [Ranked(BOTH, top.confidence), *ranking]

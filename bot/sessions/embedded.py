@@ -38,6 +38,7 @@ class EmbeddedRedis:
         self._socket = _socket_path(directory)
         self._process: asyncio.subprocess.Process | None = None
         self._watcher: asyncio.Task[None] | None = None
+        self._stopping = False
 
     @property
     def url(self) -> str:
@@ -52,6 +53,7 @@ class EmbeddedRedis:
     async def start(self) -> None:
         """Start or adopt the server and wait until it answers. Raises SessionStartError."""
         self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._stopping = False
         if not await _answers(self._socket):
             await self._spawn()
         self._watcher = asyncio.create_task(self._watch(), name="embedded-redis")
@@ -59,9 +61,9 @@ class EmbeddedRedis:
     async def stop(self) -> None:
         """Save and stop, also an adopted server."""
         if self._watcher is not None:
+            self._stopping = True
             self._watcher.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._watcher
+            await asyncio.wait({self._watcher}, timeout=STOP_SECONDS)
             self._watcher = None
         client = _client(self._socket, STOP_SECONDS)
         with contextlib.suppress(RedisError, OSError):
@@ -120,13 +122,15 @@ class EmbeddedRedis:
 
     async def _watch(self) -> None:
         """Start the server again when it has died."""
-        while True:
+        while not self._stopping:  # a client may swallow the cancellation while it closes
             if self._process is not None:
                 await self._process.wait()
             elif await _answers(self._socket):
                 await asyncio.sleep(1.0)
                 continue
             await asyncio.sleep(RESTART_SECONDS)
+            if self._stopping:
+                return
             with contextlib.suppress(SessionStartError, OSError):
                 await self._spawn()
 

@@ -16,7 +16,9 @@ async def next_of(subscription: Subscription, seconds: float = 2.0) -> dict[str,
     return await asyncio.wait_for(anext(subscription), seconds)
 
 
-async def test_another_process_hears_an_event_once(redis: EmbeddedRedis, sessions: Sessions, cipher: Cipher) -> None:
+async def test_another_process_hears_an_event_once(
+    redis: EmbeddedRedis, sessions: Sessions, cipher: Cipher
+) -> None:
     other_sessions = Sessions(redis.url)
     here, there = LiveEvents(sessions, cipher), LiveEvents(other_sessions, cipher)
     await here.start()
@@ -34,7 +36,9 @@ async def test_another_process_hears_an_event_once(redis: EmbeddedRedis, session
     await other_sessions.close()
 
 
-async def test_this_process_hears_without_redis(redis: EmbeddedRedis, sessions: Sessions, cipher: Cipher) -> None:
+async def test_this_process_hears_without_redis(
+    redis: EmbeddedRedis, sessions: Sessions, cipher: Cipher
+) -> None:
     assert redis.pid is not None
     os.kill(redis.pid, signal.SIGSTOP)
     events = LiveEvents(sessions, cipher)
@@ -44,7 +48,9 @@ async def test_this_process_hears_without_redis(redis: EmbeddedRedis, sessions: 
     os.kill(redis.pid, signal.SIGCONT)
 
 
-async def test_listening_goes_on_after_redis_died(redis: EmbeddedRedis, sessions: Sessions, cipher: Cipher) -> None:
+async def test_listening_goes_on_after_redis_died(
+    redis: EmbeddedRedis, sessions: Sessions, cipher: Cipher
+) -> None:
     other_sessions = Sessions(redis.url)
     here, there = LiveEvents(sessions, cipher), LiveEvents(other_sessions, cipher)
     await there.start()

@@ -35,11 +35,15 @@ async def test_waiters_are_served_in_order_without_polling(sessions: Sessions) -
     assert time.monotonic() - began < 0.9
 
 
-async def test_two_processes_exclude_each_other_and_wake_at_once(redis: EmbeddedRedis, sessions: Sessions) -> None:
+async def test_two_processes_exclude_each_other_and_wake_at_once(
+    redis: EmbeddedRedis, sessions: Sessions
+) -> None:
     other_sessions = Sessions(redis.url)
     here, there, log = ConversationLocks(sessions), ConversationLocks(other_sessions), list[str]()
     began = time.monotonic()
-    await asyncio.gather(*(hold(locks, 0.05, log, f"{i}{locks is here}") for i in range(4) for locks in (here, there)))
+    await asyncio.gather(
+        *(hold(locks, 0.05, log, f"{i}{locks is here}") for i in range(4) for locks in (here, there))
+    )
     assert len(log) == 16 and apart(log)
     assert time.monotonic() - began < 2.0
     await other_sessions.close()
@@ -73,7 +77,9 @@ async def test_a_dead_holder_blocks_for_its_lease_only(redis: EmbeddedRedis, ses
     await dead_sessions.close()
 
 
-async def test_a_live_holder_keeps_its_lock_beyond_the_lease(redis: EmbeddedRedis, sessions: Sessions) -> None:
+async def test_a_live_holder_keeps_its_lock_beyond_the_lease(
+    redis: EmbeddedRedis, sessions: Sessions
+) -> None:
     other_sessions = Sessions(redis.url)
     here = ConversationLocks(sessions, lease=0.4)
     there, log = ConversationLocks(other_sessions, lease=0.4), list[str]()

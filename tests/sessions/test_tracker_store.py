@@ -53,7 +53,9 @@ def turn(n: int, text: str = "hello") -> list[Event]:
     ]
 
 
-async def say(store: CarelineTrackerStore, n: int, *extra: Event, text: str = "hello") -> DialogueStateTracker:
+async def say(
+    store: CarelineTrackerStore, n: int, *extra: Event, text: str = "hello"
+) -> DialogueStateTracker:
     """One turn as Rasa does it: read, add, save."""
     tracker = await store.retrieve("c_1") or store.init_tracker("c_1")
     tracker.update_with_events([*turn(n, text), *extra], DOMAIN)
@@ -159,7 +161,9 @@ async def test_patient_text_is_in_no_file_of_redis(
     assert not any(CANARY.encode() in p.read_bytes() for p in files)
 
 
-async def test_a_hanging_redis_gives_a_typed_error_soon(redis: EmbeddedRedis, store: CarelineTrackerStore) -> None:
+async def test_a_hanging_redis_gives_a_typed_error_soon(
+    redis: EmbeddedRedis, store: CarelineTrackerStore
+) -> None:
     tracker = await say(store, 1)
     tracker.update_with_events(turn(2), DOMAIN)
     assert redis.pid is not None

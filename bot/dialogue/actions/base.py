@@ -27,6 +27,8 @@ BOOKING_FORM = "booking_form"
 CALLBACK_FORM = "callback_form"
 FORMS = (SYMPTOM_FORM, BOOKING_FORM, CALLBACK_FORM)
 LISTEN = "action_listen"
+ALARMS = frozenset({ReplyKind.EMERGENCY, ReplyKind.CRISIS, ReplyKind.DISCREET})
+"""Nothing goes before these, not even the notice."""
 MAX_PHONE_QUESTIONS = 2
 """A call-back is an offer: whoever talks of other things is not asked for a number for ever."""
 MENU = ("symptom", "book", "question", "person")
@@ -105,14 +107,19 @@ class Talk:
 
     async def reply(self, reply: Reply) -> None:
         """Say a finished reply; the notice goes first where it has not been given. Never the same twice."""
-        if not self.scope.noticed and not self.slot("notice_given") and not self.turn.already_said:
-            await self._notice()
+        if reply.kind not in ALARMS:
+            await self.introduce()
         if reply.text == self._last_text():
             lead = self.services.texts("common.once_more", self.lang)
             reply = replace(
                 reply, text=f"{lead} {reply.text}" if self.lang == "en" else f"{lead}{reply.text}"
             )
         self.record(await self.scope.say(reply))
+
+    async def introduce(self) -> None:
+        """Say once, before the first ordinary reply, that this is a machine (law 10)."""
+        if not self.scope.noticed and not self.slot("notice_given") and not self.turn.already_said:
+            await self._notice()
 
     def record(self, reply: Reply) -> None:
         """Keep in the tracker what was said."""
@@ -230,7 +237,9 @@ async def ask_again(talk: Talk) -> None:
     elif talk.form == CALLBACK_FORM:
         tries = int(talk.slot("callback_tries") or 0) + 1
         talk.set("callback_tries", tries)
-        if tries > MAX_PHONE_QUESTIONS:
+        if tries > ALARMS = frozenset({ReplyKind.EMERGENCY, ReplyKind.CRISIS, ReplyKind.DISCREET})
+"""Nothing goes before these, not even the notice."""
+MAX_PHONE_QUESTIONS:
             leave_form(talk)
         else:
             await talk.say("human.phone_again", kind=ReplyKind.QUESTION, buttons=talk.buttons("no_call"))

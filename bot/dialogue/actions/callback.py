@@ -17,17 +17,16 @@ LEAST_DIGITS = 5
 
 
 def find_number(text: str, country: str) -> str | None:
-    """The first valid number in the text as E.164, read as the clinic's country would dial it."""
-    possible = phonenumbers.Leniency.POSSIBLE  # strict validity refuses real numbers of new ranges
+    """The first number in the text that can be dialled, as E.164, read as the clinic's country would dial it.
+
+    Possible, not valid: strict validity refuses real numbers of new ranges. "0770090" is a local part: None.
+    """
+    possible = phonenumbers.Leniency.POSSIBLE
     for match in phonenumbers.PhoneNumberMatcher(text, country, leniency=possible):
-        return str(phonenumbers.format_number(match.number, phonenumbers.PhoneNumberFormat.E164))
-    try:
-        number = phonenumbers.parse(text, country)
-    except phonenumbers.NumberParseException:
-        return None
-    if not phonenumbers.is_possible_number(number):
-        return None
-    return str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
+        reason = phonenumbers.is_possible_number_with_reason(match.number)
+        if reason == phonenumbers.ValidationResult.IS_POSSIBLE:
+            return str(phonenumbers.format_number(match.number, phonenumbers.PhoneNumberFormat.E164))
+    return None
 
 
 class StartCallback(CarelineAction):

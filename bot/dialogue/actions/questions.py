@@ -19,11 +19,11 @@ class AnswerAction(CarelineAction):
 
 async def answer(talk: Talk, question: str) -> None:
     """Stream an answer; where nothing supports one, say so and offer a person."""
-    reply_id = talk.scope.next_id() if talk.scope.noticed or talk.slot("notice_given") else None
+    await talk.introduce()
+    reply_id = talk.scope.next_id()
 
     async def partial(text: str) -> None:
-        if reply_id is not None:
-            await talk.scope.sink.partial(reply_id, text, talk.lang)
+        await talk.scope.sink.partial(reply_id, text, talk.lang)
 
     person = talk.buttons("person", "call_me")
     try:
