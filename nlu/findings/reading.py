@@ -118,6 +118,9 @@ def read(text: str, knowledge: Knowledge, codes: Sequence[str]) -> Reading:
     marks: list[tuple[Payload, Match]] = []
     for language in languages:
         symbols = language.matcher.symbols(tokens.words)
+        for place, others in tokens.also.items():
+            more = [s for symbol in language.matcher.symbols(others) for s in symbol]
+            symbols[place] = tuple(dict.fromkeys((*symbols[place], *more)))
         for match in language.matcher.find(symbols, tokens.breaks):
             payload = language.payloads[match.payload]
             if payload.sort == "concept":
@@ -153,7 +156,7 @@ def _respell(tokens: Tokens, languages: Sequence[Language]) -> Tokens:
     if english is None:
         return tokens
     speller = english.speller
-    memo: dict[str, str | tuple[str, str] | None] = {}
+    memo: dict[str, tuple[tuple[str, str] | None, tuple[str, ...]]] = {}
     out = Tokens([], [], [], [], [], [], tokens.tail_asked)
     i, total = 0, len(tokens)
     while i < total:
@@ -167,12 +170,14 @@ def _respell(tokens: Tokens, languages: Sequence[Language]) -> Tokens:
             if end == i + 1:
                 if word not in memo:
                     plain = word if word.isascii() else unmask(word)
-                    memo[word] = (
-                        speller.split(plain) or speller.read(plain) or (plain if plain != word else None)
-                    )
-                mended = memo[word]
-                if mended is not None:
-                    parts = list(mended) if isinstance(mended, tuple) else [mended]
+                    meant = speller.read(plain) or ((plain,) if plain != word else ())
+                    memo[word] = (speller.split(plain), meant)
+                split, meant = memo[word]
+                if split is not None:
+                    parts = list(split)
+                elif meant:
+                    parts = [meant[0]]
+                    out.also[len(out)] = (*meant[1:], word)
         _copy(out, tokens, i, end, parts)
         i = end
     return out
@@ -330,9 +335,7 @@ def _without_age_phrases(tokens: Tokens, persons: list[CueHit]) -> list[CueHit]:
 
 
 _YIELDING = frozenset(["neg", "neg_verb", "neg_list", "neg_after", "answer_no", "resolved"])
-_YIELDING_TO_CONCEPTS = frozenset(
-    ["past", "past_weak", "recent", "had", "died"]
-)
+_YIELDING_TO_CONCEPTS = frozenset(["past", "past_weak", "recent", "had", "died"])
 _LIGHT = frozenset(["list_or", "list_and", "filler", "neg", "neg_verb"])
 """Words that cost nothing between a negation and what it denies."""
 

@@ -13,6 +13,8 @@ MIN_FUZZY, MIN_TWO_EDITS = 5, 8
 """Rule 15 of the phenomena: edit distance 1 for length 5-7, 2 for 8 and more."""
 MAX_FUZZY = 24
 """Longer words are not corrected: the work grows with the square of the length."""
+MAX_MEANT = 4
+"""Equally near words that are all tried."""
 MIN_PART = 3
 """Shortest part when a run-together word is split."""
 
@@ -30,18 +32,18 @@ class Speller:
         self._table = dict(table)
         self._deletes: dict[str, tuple[str, ...]] | None = None
 
-    def read(self, word: str) -> str | None:
-        """The word meant, or None where ``word`` stands as it is."""
+    def read(self, word: str) -> tuple[str, ...]:
+        """The words that may be meant, best first; empty where ``word`` stands as it is."""
         fixed = self._table.get(word)
         if fixed is not None:
-            return fixed
-        if len(word) < MIN_FUZZY or len(word) > MAX_FUZZY or not word.isalpha() or self._is_known(word):
-            return None
+            return (fixed,)
+        if len(word) < MIN_FUZZY or len(word) > MAX_FUZZY or not word.isalpha() or self._is_word(word):
+            return ()
         return self._nearest(word)
 
     def split(self, word: str) -> tuple[str, str] | None:
         """Two known words that were typed as one ("chestpain"), or None."""
-        if len(word) < 2 * MIN_PART + 1 or len(word) > MAX_FUZZY or self._is_known(word):
+        if len(word) < 2 * MIN_PART + 1 or len(word) > MAX_FUZZY or self.knows(word):
             return None
         for cut in range(MIN_PART, len(word) - MIN_PART + 1):
             left, right = word[:cut], word[cut:]
@@ -55,29 +57,32 @@ class Speller:
         return whole if len(whole) >= 7 and (whole in self._known or whole in self._prefixes) else None
 
     def knows(self, word: str) -> bool:
-        """Whether it is a word of the lexicon or a common word."""
-        return word in self._table or self._is_known(word)
-
-    def _is_known(self, word: str) -> bool:
-        if word in self._known or word in self._common:
-            return True
-        if word.endswith("s") and (word[:-1] in self._known or word[:-1] in self._common):
+        """Whether it is a word of the lexicon, a common word, or a known slip."""
+        if word in self._table or self._is_word(word):
             return True
         return any(word[:k] in self._prefixes for k in range(4, len(word) + 1))
 
-    def _nearest(self, word: str) -> str | None:
+    def _is_word(self, word: str) -> bool:
+        if word in self._known or word in self._common:
+            return True
+        return word.endswith("s") and (word[:-1] in self._known or word[:-1] in self._common)
+
+    def _nearest(self, word: str) -> tuple[str, ...]:
         if self._deletes is None:
             self._deletes = _delete_index(self._targets())
         limit = 1 if len(word) < MIN_TWO_EDITS else 2
-        best: tuple[int, int, str] | None = None
+        found: dict[str, int] = {}
         for form in _deletions(word, limit):
             for target in self._deletes.get(form, ()):
-                allowed = 1 if min(len(target), len(word)) < MIN_TWO_EDITS else 2
-                distance = edit_distance(word, target, allowed)
-                if distance <= allowed:
-                    rank = (distance, 0 if target[0] == word[0] else 1, target)
-                    best = rank if best is None or rank < best else best
-        return None if best is None else best[2]
+                if target not in found:
+                    allowed = 1 if min(len(target), len(word)) < MIN_TWO_EDITS else 2
+                    distance = edit_distance(word, target, allowed)
+                    found[target] = distance if distance <= allowed else MAX_FUZZY
+        nearest = min(found.values(), default=MAX_FUZZY)
+        if nearest == MAX_FUZZY:
+            return ()
+        ties = [t for t, distance in found.items() if distance == nearest]
+        return tuple(sorted(ties, key=lambda t: (t[0] != word[0], t))[:MAX_MEANT])
 
     def _targets(self) -> list[str]:
         return sorted(

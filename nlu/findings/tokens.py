@@ -8,7 +8,7 @@ two tokens stands nothing, a soft break (comma, colon, dash, dots), a list mark 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 NONE, LIST, SOFT, HARD = 0, 1, 2, 3
 """What stands before a token, in rising strength."""
@@ -28,7 +28,8 @@ _BREAK = {c: HARD for c in ".!?;\n。"} | {c: SOFT for c in ",:()[]|–—-"} | 
 @dataclass(slots=True)
 class Tokens:
     """Parallel lists, one member per token. ``starts``/``ends`` are places in the folded text, ``breaks`` what
-    stands before a token, ``asked`` whether a question mark does. ``tail_asked``: the text ends with one."""
+    stands before a token, ``asked`` whether a question mark does. ``tail_asked``: the text ends with one. ``also``:
+    other words that a token may be (what was typed, where it was read as misspelt)."""
 
     words: list[str]
     starts: list[int]
@@ -37,6 +38,7 @@ class Tokens:
     asked: list[bool]
     marks: list[str]
     tail_asked: bool = False
+    also: dict[int, tuple[str, ...]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.words)
