@@ -6,6 +6,7 @@ import logging
 import os
 import shutil
 import signal
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -185,7 +186,7 @@ def test_only_our_own_buttons_and_intents_are_commands(world: World, text: str, 
 
 async def test_nothing_is_said_twice_in_a_row(world: World) -> None:
     said = [r.text for text in ["hello"] * 4 + ["blorp fnarg"] * 4 for r in (await world.say(text)).replies]
-    assert all(a != b for a, b in zip(said, said[1:], strict=False))
+    assert all(a != b for a, b in pairwise(said))
 
 
 async def test_at_night_a_person_is_promised_to_nobody(world: World) -> None:

@@ -237,9 +237,7 @@ async def ask_again(talk: Talk) -> None:
     elif talk.form == CALLBACK_FORM:
         tries = int(talk.slot("callback_tries") or 0) + 1
         talk.set("callback_tries", tries)
-        if tries > ALARMS = frozenset({ReplyKind.EMERGENCY, ReplyKind.CRISIS, ReplyKind.DISCREET})
-"""Nothing goes before these, not even the notice."""
-MAX_PHONE_QUESTIONS:
+        if tries > MAX_PHONE_QUESTIONS:
             leave_form(talk)
         else:
             await talk.say("human.phone_again", kind=ReplyKind.QUESTION, buttons=talk.buttons("no_call"))
