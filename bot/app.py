@@ -7,15 +7,15 @@ of; :class:`Careline` starts the parts in order, reports how long each took, and
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import datetime as dt
+import hashlib
 import logging
+import socket
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Any
-
-from connectors.socketio import SocketIOConnector
 
 from bot.answering import CitedAnswers
 from bot.appointments.service import Calendar
@@ -63,6 +63,7 @@ from connectors.base import Connector
 from connectors.console.server import Console
 from connectors.delivery import MemoryOutbox
 from connectors.rest import RestConnector
+from connectors.socketio import SocketIOConnector
 from connectors.telegram import TelegramConnector
 from connectors.telegram_api import TelegramApi
 from connectors.tokens import SignedTokens
@@ -102,6 +103,7 @@ class Careline:
     connectors: tuple[Connector, ...]
     metrics: Metrics
     took: dict[str, float] = field(default_factory=dict)
+    began: dt.datetime = field(default_factory=now_utc)
     _jobs: list[asyncio.Task[None]] = field(default_factory=list)
 
     async def start(self, progress: Callable[[str, float], None] = lambda name, seconds: None) -> None:
@@ -166,7 +168,7 @@ class Careline:
 
     async def _resume(self) -> None:
         """Answer what a crash cut off; push channels get it from the outbox, widgets from their history."""
-        count = await self.turn.resume(lambda incoming: SilentSink())
+        count = await self.turn.resume(lambda incoming: SilentSink(), before=self.began)
         if count:
             log.warning("turns finished after a restart: %d", count)
 
@@ -386,10 +388,7 @@ def describe(took: Mapping[str, float], order: Sequence[str] | None = None) -> s
     return "\n".join(f"  {name:12}{took[name]:6.2f} s" for name in names)
 
 
-async def run_until(stop: asyncio.Event, careline: Careline) -> None:
-    """Keep a started assistant up until ``stop`` is set, then close it."""
-    try:
-        await stop.wait()
-    finally:
-        with contextlib.suppress(asyncio.CancelledError):
-            await careline.close()
+def worker_name(data: Path) -> str:
+    """Stable over restarts of this installation, different for others that share its database."""
+    place = f"{socket.gethostname()}:{data.resolve()}"
+    return f"worker-{hashlib.sha256(place.encode()).hexdigest()[:16]}"

@@ -84,6 +84,8 @@ def load_libraries() -> float:
         importlib.import_module("bot.dialogue.engine")
     if not sys.warnoptions:
         warnings.simplefilter("ignore")  # libraries' own deprecations are nothing that an operator can mend
+    for chatty in ("bm25s", "aiosqlite", "sqlalchemy", "rasa", "rasa_sdk", "transformers", "asyncio"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)  # some set a level of their own on import
     asyncio.set_event_loop_policy(asyncio.DefaultEventLoopPolicy())
     return time.perf_counter() - began
 

@@ -97,7 +97,7 @@ class Store(Protocol):
 
     async def relay(self, message: str, conversation: str) -> None: ...
     async def ask_for_person(self, conversation: str, message: str, reason: str) -> None: ...
-    async def pending(self) -> Sequence[Incoming]: ...
+    async def pending(self, before: dt.datetime | None) -> Sequence[Incoming]: ...
 
 
 class Spool(Protocol):
@@ -223,9 +223,12 @@ class Turn:
         await self.run(incoming, sink)
         return True
 
-    async def resume(self, sink_for: Callable[[Incoming], ReplySink]) -> int:
-        """Finish the turns that a crash cut off: every message accepted and not answered. Returns how many."""
-        unfinished = await self._store.pending()
+    async def resume(
+        self, sink_for: Callable[[Incoming], ReplySink], before: dt.datetime | None = None
+    ) -> int:
+        """Finish the turns that a crash cut off: every message accepted (``before`` this process began) and
+        not answered. Returns how many."""
+        unfinished = await self._store.pending(before)
         for incoming in unfinished:
             await self.run(incoming, sink_for(incoming))
         return len(unfinished)

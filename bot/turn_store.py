@@ -6,6 +6,7 @@ It adds no decision of its own; every method is one transaction of :mod:`bot.rec
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -94,10 +95,10 @@ class SqlStore:
         with away():
             await self._escalations.request_person(conversation, message_id=message, reason=reason)
 
-    async def pending(self) -> Sequence[Incoming]:
+    async def pending(self, before: dt.datetime | None) -> Sequence[Incoming]:
         """Messages accepted whose turn a crash cut off."""
         with away():
-            return [row.incoming for row in await self._inbox.pending()]
+            return [row.incoming for row in await self._inbox.pending(before)]
 
     def alarm(self, escalation: Escalation) -> Alarm:
         """What staff will read about an escalation."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import datetime as dt
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -85,7 +86,7 @@ class FakeStore:
         await self.away.check(StoreAway)
         self.asked_for.append(reason)
 
-    async def pending(self) -> Sequence[Incoming]:
+    async def pending(self, before: dt.datetime | None) -> Sequence[Incoming]:
         return self.unfinished
 
 
