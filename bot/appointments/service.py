@@ -15,6 +15,7 @@ import datetime as dt
 import hashlib
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
@@ -48,6 +49,16 @@ Clock = Callable[[], dt.datetime]
 T = TypeVar("T")
 
 
+@dataclass(frozen=True, slots=True)
+class _Ask:
+    """For whom and when free visits are looked for."""
+
+    department: str
+    clinician: str | None
+    conversation: str | None
+    now: dt.datetime
+
+
 class Calendar:
     """Appointments of one clinic. Methods raise :class:`bot.appointments.errors.AppointmentError` types for
     what a patient can cause, and :class:`RecordsUnavailable` when the database is away."""
@@ -77,23 +88,26 @@ class Calendar:
         *,
         clinician: str | None = None,
         without: Collection[Slot] = (),
+        conversation: str | None = None,
     ) -> Offers:
         """Up to ``limit`` free visits. ``level`` ``urgent`` sees today only; ``emergency`` sees nothing.
 
-        ``clinician`` narrows to one person; ``without`` leaves out visits that were offered before.
+        ``clinician`` narrows to one person; ``without`` leaves out visits that were offered before; what
+        ``conversation`` itself holds counts as free.
         """
-        now = self._clock()
+        ask = _Ask(department, clinician, conversation, self._clock())
         if level == "emergency":
             return Offers((), matched=False)
-        today = local_minute(now, self.clinic.zone)[0]
-        last = today if level == "urgent" else today + dt.timedelta(days=BOOKING_DAYS)
+        today = local_minute(ask.now, self.clinic.zone)[0]
+        first, last = today, today if level == "urgent" else today + dt.timedelta(days=BOOKING_DAYS)
         wish = wish or Wish(earliest=True)
-        first = today
+        if level == "urgent" and not any(w.day == today for w in wish.windows):
+            wish = Wish(earliest=True)
         if wish.windows and not wish.any_day:
             first = max(today, min(w.day for w in wish.windows))
             last = min(last, max(w.day for w in wish.windows))
         found: list[Slot] = []
-        async for slots in self._free(department, first, last, now, clinician):
+        async for slots in self._free(ask, first, last):
             found += [
                 s for s in slots if s not in without and (not wish.windows or suits(s, wish, self.clinic))
             ]
@@ -101,58 +115,48 @@ class Calendar:
                 break
         if found:
             return Offers(choose(found, limit, earliest=wish.earliest), matched=True)
-        near = await self._nearest(department, wish, limit, level, now, clinician)
-        return Offers(tuple(s for s in near if s not in without), matched=False)
+        near = await self._near(ask, wish, limit, today, urgent=level == "urgent")
+        return Offers(nearest([s for s in near if s not in without], wish, limit, self.clinic), matched=False)
 
-    async def _nearest(
-        self,
-        department: str,
-        wish: Wish,
-        limit: int,
-        level: str | None,
-        now: dt.datetime,
-        clinician: str | None,
-    ) -> tuple[Slot, ...]:
-        today = local_minute(now, self.clinic.zone)[0]
-        if level == "urgent":
-            return ()
-        around = dt.timedelta(days=7)
+    async def _near(self, ask: _Ask, wish: Wish, limit: int, today: dt.date, *, urgent: bool) -> list[Slot]:
+        """Free visits around what was wished; for ``urgent`` whatever is left today."""
         middle = min((w.day for w in wish.windows), default=today)
-        found: list[Slot] = []
-        async for slots in self._free(
-            department, max(today, middle - around), middle + around, now, clinician
-        ):
-            found += slots
-        if not found:
-            async for slots in self._free(
-                department, today, today + dt.timedelta(days=BOOKING_DAYS), now, clinician
-            ):
+        around = dt.timedelta(days=7)
+        stretches = [(max(today, middle - around), middle + around)]
+        stretches.append((today, today + dt.timedelta(days=BOOKING_DAYS)))
+        for first, last in [(today, today)] if urgent else stretches:
+            found: list[Slot] = []
+            async for slots in self._free(ask, first, last):
                 found += slots
-                if len(found) >= limit:
+                if (first, last) == stretches[1] and len(found) >= limit:
                     break
-        return nearest(found, wish, limit, self.clinic)
+            if found:
+                return found
+        return []
 
-    async def _free(
-        self, department: str, first: dt.date, last: dt.date, now: dt.datetime, clinician: str | None
-    ) -> AsyncIterator[list[Slot]]:
+    async def _free(self, ask: _Ask, first: dt.date, last: dt.date) -> AsyncIterator[list[Slot]]:
+        """Free visits between two local days, fetched in stretches of two weeks."""
         day = first
         while day <= last:
             until = min(last, day + dt.timedelta(days=SEARCH_CHUNK_DAYS - 1))
             days = [day + dt.timedelta(days=n) for n in range((until - day).days + 1)]
-            taken = await self._taken(days[0], days[-1], now)
-            yield free_slots(self.clinic, department, days, taken, now, clinician)
+            taken = await self._taken(ask, days[0], days[-1])
+            yield free_slots(self.clinic, ask.department, days, taken, ask.now, ask.clinician)
             day = until + dt.timedelta(days=1)
 
-    async def _taken(self, first: dt.date, last: dt.date, now: dt.datetime) -> set[tuple[str, int]]:
-        """Cells booked or held between two local days (a day more on each side covers every zone)."""
+    async def _taken(self, ask: _Ask, first: dt.date, last: dt.date) -> set[tuple[str, int]]:
+        """Cells booked, or held by others, between two local days (a day more on each side covers every zone)."""
         low = dt.datetime.combine(first - dt.timedelta(days=1), dt.time(), tzinfo=dt.UTC)
         high = dt.datetime.combine(last + dt.timedelta(days=2), dt.time(), tzinfo=dt.UTC)
         grain = CELL_MINUTES * 60
+        held = sa.and_(rows.c.status == "held", rows.c.hold_expires_at > ask.now)
+        if ask.conversation is not None:
+            held = sa.and_(held, rows.c.conversation != ask.conversation)
         query = (
             sa.select(cells.c.clinician, cells.c.cell)
             .join(rows, rows.c.id == cells.c.appointment_id)
             .where(cells.c.cell.between(int(low.timestamp()) // grain, int(high.timestamp()) // grain))
-            .where(sa.or_(rows.c.status == "booked", rows.c.hold_expires_at > now))
+            .where(sa.or_(rows.c.status == "booked", held))
         )
         async with self._database.read() as conn:
             return {(row.clinician, row.cell) for row in await conn.execute(query)}
@@ -253,9 +257,10 @@ class Calendar:
                 .where(rows.c.id == hold_id, rows.c.status == "held", rows.c.hold_expires_at > now)
                 .values(**changes)
             )
-            if done.rowcount != 1:
+            after = await self._row(conn, hold_id, conversation)
+            if done.rowcount != 1 and after.status != "booked":  # booked: a second yes came first
                 raise HoldExpired("this hold has ended; choose again")
-            return self._value(await self._row(conn, hold_id, conversation))
+            return self._value(after)
 
         return await self._write(work)
 

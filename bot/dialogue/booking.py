@@ -100,6 +100,8 @@ class Booking:
             department = self._departments_of(state["clinician"])[0]
         state["reason"] = ",".join(dict.fromkeys(ids))[:200] or None
         wish = understand(text, self._clinic, self._clock()) if text else Wish()
+        if department is None and level == "urgent":
+            department = self._clinic.departments[0].id
         if department is None:
             state["wish"] = wish_json(wish) if wish.windows or wish.choices or wish.earliest else None
             return self._ask(state, "department", self._say.departments(lang))
@@ -216,7 +218,9 @@ class Booking:
     async def _at_name(self, state: State, text: str, lang: str, intent: str | None) -> Step:
         if words.said_other(text):
             return await self._offer_more(state, lang, 0)
-        name = None if intent in ELSEWHERE else words.read_name(text)
+        # Asked for a second time, a name may be any words: nobody must be stuck because of an unusual one.
+        sure = int(state.get("again", 0)) == 0
+        name = None if intent in ELSEWHERE else words.read_name(text, lenient=not sure)
         if name is None:
             wish = understand(text, self._clinic, self._clock())
             if wish.windows and not wish.any_day and intent not in ELSEWHERE:
@@ -299,15 +303,32 @@ class Booking:
         return await self._offer(state, wish, lang)
 
     async def _offer(self, state: State, wish: Wish, lang: str, lead: str | None = None) -> Step:
-        level = state.get("level")
         who = state.get("clinician")
-        found = await self._calendar.search(wish, state["department"], OFFERS, level, clinician=who)
+        found = await self._look(state, wish, clinician=who)
         if who and not found.matched:
-            everyone = await self._calendar.search(wish, state["department"], OFFERS, level)
+            everyone = await self._look(state, wish)
             if everyone.slots and (everyone.matched or not found.slots):
                 found, lead, state["clinician"] = everyone, lead or self._say.others_have(who, lang), None
+        general = self._clinic.departments[0].id
+        if not found.slots and state.get("level") == "urgent" and state["department"] != general:
+            # Today counts more than the department: a general doctor can look at it first.
+            state["department"], state["clinician"] = general, None
+            found = await self._look(state, wish)
         state["wish"] = wish_json(wish)
         return self._show(state, found, lang, lead)
+
+    async def _look(
+        self, state: State, wish: Wish, *, clinician: str | None = None, without: Sequence[Slot] = ()
+    ) -> Offers:
+        return await self._calendar.search(
+            wish,
+            state["department"],
+            OFFERS,
+            state.get("level"),
+            clinician=clinician,
+            without=without,
+            conversation=state["conversation"],
+        )
 
     def _show(self, state: State, found: Offers, lang: str, lead: str | None) -> Step:
         if not found.slots:
@@ -322,14 +343,7 @@ class Booking:
         """ "None of these", "later": others for the same wish; when there are none, the question when."""
         wish = wish_from(state.get("wish"))
         shown = [Slot.from_json(row) for row in state.get("shown", ())]
-        found = await self._calendar.search(
-            wish,
-            state["department"],
-            OFFERS,
-            state.get("level"),
-            clinician=state.get("clinician"),
-            without=shown,
-        )
+        found = await self._look(state, wish, clinician=state.get("clinician"), without=shown)
         if shift < 0 or not found.matched:
             if state.get("level") == "urgent":
                 return self._done(state, self._say.nothing(state["department"], "urgent", lang))
@@ -463,7 +477,10 @@ class Booking:
                 booked = await self._calendar.list(state["conversation"])
                 return self._ask(state, "pick", self._say.pick(booked, state["mode"], lang))
             case "cancel":
-                current = await self._calendar.get(state["appointment"], state["conversation"])
+                try:
+                    current = await self._calendar.get(state["appointment"], state["conversation"])
+                except UnknownAppointment:
+                    return self._done(state, self._say.listing((), lang))
                 return self._ask(state, "cancel", self._say.confirm_cancel(current, lang))
         return not_understood(state)
 
@@ -554,6 +571,8 @@ class Booking:
         }
 
     def _ask(self, state: State, stage: str, reply: Reply) -> Step:
+        if state.get("stage") != stage:
+            state["again"] = 0
         state["stage"] = stage
         return Step(state, (reply,))
 

@@ -76,6 +76,10 @@ _NOT_NAME = re.compile(
     r"today|monday|tuesday|wednesday|thursday|friday|saturday|help|person|human|stop|back|and|why)\b",
     re.I,
 )
+_NEVER_NAME = re.compile(
+    r"(?:what|when|where|why|who|how|which|can|could|do|does|is|are|i|my|the|it|yes|no|ok|okay|not|stop|help)\b",
+    re.I,
+)
 _NOT_NAME_ZH = re.compile(
     r"[吗呢么啊吧的了疼痛病约号谁哪几我不有是在想要能会怎]|什么|可以|没有|你|医生|谢谢|人工|今天|明天|后天|上午|下午|星期"
     r"|周[一二三四五六日]|多少|地址|费用|价格|.钱|电话|头晕|发烧|咳嗽|时间"
@@ -156,18 +160,25 @@ def ordinal(text: str, count: int) -> int | None:
     return None
 
 
-def read_name(text: str) -> str | None:
-    """A person's name, or None where the text is something else ("what does it cost?", "my leg hurts")."""
+def read_name(text: str, *, lenient: bool = False) -> str | None:
+    """A person's name, or None where the text is something else ("what does it cost?", "my leg hurts").
+
+    ``lenient`` takes words that are also names ("Will May"); questions, numbers and yes or no never are one.
+    """
     raw = unicodedata.normalize("NFC", text).strip().strip(".。!！,，")
     chinese = any("一" <= c <= "鿿" for c in raw)
     name = (_NAME_LEAD_ZH if chinese else _NAME_LEAD).sub("", raw).strip()
     if not name or len(name) > MAX_NAME or re.search(r"[\d?？@#/\\<>{}\[\]_=+]|[\n\t]", name):
         return None
     if chinese:
-        good = 2 <= len(name) <= 12 and not _NOT_NAME_ZH.search(name) and not re.search(r"[，,。]", name)
+        other = said_yes(name) or said_no(name) if lenient else _NOT_NAME_ZH.search(name)
+        good = (
+            2 <= len(name) <= (5 if lenient else 12) and not other and not re.search(r"[，,。吗呢疼痛]", name)
+        )
         return name if good else None
     words = name.split()
-    if not 1 <= len(words) <= 5 or _NOT_NAME.search(name):
+    other = _NEVER_NAME.match(name) if lenient else _NOT_NAME.search(name)
+    if not 1 <= len(words) <= 5 or other:
         return None
     return name if all(re.fullmatch(r"[^\W\d_][\w'’.\-]*", w) for w in words) and len(name) > 1 else None
 

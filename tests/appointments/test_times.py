@@ -178,7 +178,8 @@ def test_the_country_puts_its_own_day_order_first() -> None:
 
 
 @pytest.mark.parametrize("text", ["any day but Wednesday", "not Wednesday", "I can't do Wednesday",
-                                  "Wednesday doesn't work", "除了周三都行", "周三不行", "不要周三", "周三没空，其他都可以"])  # fmt: skip
+                                  "Wednesday doesn't work", "除了周三都行", "周三不行", "不要周三",
+                                  "周三没空，其他都可以"])  # fmt: skip
 def test_a_day_that_does_not_suit_is_left_out(text: str) -> None:
     days = {w.day for w in read(text, FRAME).windows}
     assert dt.date(2026, 11, 25) not in days

@@ -347,3 +347,40 @@ async def test_random_patients_never_get_stuck(booking: Booking, lang: str) -> N
             after = await booking.answer(state, text, lang)
             step = after if after.understood else await booking.ask_again(after.state, lang)
             assert step.replies and step.replies[0].text
+
+
+async def test_an_unusual_name_is_taken_when_asked_again(booking: Booking, calendar: Calendar) -> None:
+    step = await say(booking, await booking.start(C, "en", text="check-up"), "tomorrow", "1")
+    first = await say(booking, step, "Will Day May")
+    if not first.understood:
+        first = await say(booking, await booking.ask_again(first.state, "en"), "Can")
+        assert not first.understood
+        first = await say(booking, await booking.ask_again(first.state, "en"), "Help Me")
+        assert not first.understood
+        first = await say(booking, await booking.ask_again(first.state, "en"), "Thursday October")
+    assert first.state["stage"] == "confirm"
+
+
+async def test_urgent_goes_to_a_general_doctor_where_the_department_has_nothing_today(
+    booking: Booking, clock: MovableClock
+) -> None:
+    clock.forward(days=1)  # Tuesday: the skin clinic sees nobody
+    step = await booking.start(C, "en", level="urgent", findings=[{"id": "rash"}])
+    assert step.state["department"] == "general" and step.state["stage"] == "slot"
+    assert {row["start"][:10] for row in step.state["offers"]} == {"2026-11-24"}
+
+
+async def test_an_urgent_level_is_not_lowered_by_a_later_message(booking: Booking) -> None:
+    step = await booking.start(C, "en", level="urgent", findings=[{"id": "cough"}])
+    step = await booking.answer(step.state, "next Tuesday would be better", "en", level="none")
+    assert {row["start"][:10] for row in step.state["offers"]} == {"2026-11-23"}
+
+
+async def test_the_time_one_holds_oneself_can_be_chosen_again(booking: Booking) -> None:
+    step = await say(
+        booking, await booking.start(C, "en", text="check-up"), "tomorrow at 9am", "1", "Ann Lee"
+    )
+    step = await say(booking, step, "no", "a different time", "tomorrow at 9am")
+    assert [row["start"][11:16] for row in step.state["offers"]] == ["09:00"]
+    step = await say(booking, step, "1", "yes")
+    assert step.done
