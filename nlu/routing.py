@@ -28,6 +28,8 @@ YIELDS_TO_SYMPTOM = frozenset(
 """Intents that a complaint in the same message outweighs, whatever their confidence: "hi, my throat hurts"."""
 ASKS_ABOUT = frozenset({"ask_self_care", "ask_health", "ask_medicine", "ask_side_effect", "ask_vaccination"})
 """Questions that name a complaint as their topic: "what helps against hay fever?" stays a question."""
+SURE_QUESTION = 0.45
+"""Below it, a message with a complaint is taken as a report: asking too much is safer than answering in general."""
 
 
 def complaints(findings: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
@@ -60,7 +62,8 @@ def route(
     if complaints(findings):
         if sure and top.intent == "book_appointment":
             return [Ranked(BOTH, top.confidence), *ranking]
-        if not sure or top.intent in YIELDS_TO_SYMPTOM:
+        doubtful = top.intent in ASKS_ABOUT and top.confidence < SURE_QUESTION
+        if not sure or doubtful or top.intent in YIELDS_TO_SYMPTOM:
             return [Ranked(SYMPTOM, max(top.confidence, threshold)), *ranking]
         return list(ranking)
     return list(ranking) if sure else [Ranked(FALLBACK, 1.0 - top.confidence), *ranking]

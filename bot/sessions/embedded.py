@@ -122,17 +122,20 @@ class EmbeddedRedis:
 
     async def _watch(self) -> None:
         """Start the server again when it has died."""
-        while not self._stopping:  # a client may swallow the cancellation while it closes
+        while self._wanted():
             if self._process is not None:
                 await self._process.wait()
             elif await _answers(self._socket):
                 await asyncio.sleep(1.0)
                 continue
             await asyncio.sleep(RESTART_SECONDS)
-            if self._stopping:
-                return
             with contextlib.suppress(SessionStartError, OSError):
-                await self._spawn()
+                if self._wanted():
+                    await self._spawn()
+
+    def _wanted(self) -> bool:
+        """Asked besides the cancellation, which a client may swallow while it closes."""
+        return not self._stopping
 
 
 def _socket_path(directory: Path) -> Path:

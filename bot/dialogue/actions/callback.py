@@ -12,6 +12,8 @@ from bot.dialogue.when import moment
 from bot.messages import ReplyKind
 
 DECLINED = "declined"
+LONG_ENOUGH = 9
+"""Digits after the country code with which a number outside the known ranges is still believed."""
 LEAST_DIGITS = 5
 """A message with fewer digits is not an attempt at a phone number."""
 
@@ -19,12 +21,12 @@ LEAST_DIGITS = 5
 def find_number(text: str, country: str) -> str | None:
     """The first number in the text that can be dialled, as E.164, read as the clinic's country would dial it.
 
-    Possible, not valid: strict validity refuses real numbers of new ranges. "0770090" is a local part: None.
+    A number that is not valid but long enough passes, because tables lag behind new ranges; "0770090" is None.
     """
     possible = phonenumbers.Leniency.POSSIBLE
     for match in phonenumbers.PhoneNumberMatcher(text, country, leniency=possible):
-        reason = phonenumbers.is_possible_number_with_reason(match.number)
-        if reason == phonenumbers.ValidationResult.IS_POSSIBLE:
+        digits = len(phonenumbers.national_significant_number(match.number))
+        if phonenumbers.is_valid_number(match.number) or digits >= LONG_ENOUGH:
             return str(phonenumbers.format_number(match.number, phonenumbers.PhoneNumberFormat.E164))
     return None
 
