@@ -259,6 +259,9 @@ class _Judge:
             if self._turned_real(cue):
                 continue
             return cue
+        for cue in r.cues.between("hypo", self.hit.start + 1, self.hit.end) if self.hit.skipped else ():
+            if cue.start in self.hit.skipped:
+                return cue  # 压力大会胸痛吗: only a gap matched the "can it"
         after = r.cues.any_between("hypo_after", self.hit.end, min(self.high, self.hit.end + 3))
         if after is None or any(b >= SOFT for b in r.tokens.breaks[self.hit.end : after.start + 1]):
             return None
@@ -347,7 +350,8 @@ class _Judge:
             if len(word) == 4 and word.isdigit() and "1900" <= word <= "2099":
                 before = words[place - 1] if place else ""
                 after = words[place + 1] if place + 1 < len(words) else ""
-                if before in ("in", "back", "during", "around", "from", "late", "early") or after == "年":
+                beside = place in (self.hit.end, self.hit.end + 1, self.hit.start - 1) and before != "since"
+                if beside or before in _YEAR_AFTER or after == "年":
                     return CueHit("past", place, place + 1)
         return None
 
@@ -377,6 +381,7 @@ class _Judge:
             self.out.subject, self.out.cue = Subject.FICTION, (here or cues)[-1]
 
 
+_YEAR_AFTER = frozenset(["in", "back", "during", "around", "from", "late", "early"])
 _SAME_CLAUSE = frozenset(
     ["now", "just", "since", "that", "with", "because", "cos", "cuz", "due", "after", "following", "causing", "when",
      "which", "who", "whose", "so", "then", "only", "rather", "more", "until", "unless", "while", "as", "rather",
@@ -479,9 +484,22 @@ def _family(reading: Reading, judged: list[Asserted]) -> None:
             ):
                 cue = CueHit("family", a.hit.start, a.hit.end)
             else:
-                cue = reading.cues.any_between("died", low, high) or _simple_past(reading, a)
+                died = reading.cues.any_between("died", low, high)
+                cue = died or _at_age(reading, a) or _simple_past(reading, a)
         if cue is not None:
             a.subject, a.cue = Subject.FAMILY, cue
+
+
+def _at_age(reading: Reading, a: Asserted) -> CueHit | None:
+    """ "My dad had a stroke at 60", 我爸60岁中风过: an age dates the event."""
+    if a.kind not in ("event", "condition"):
+        return None
+    words, end = reading.tokens.words, a.hit.end
+    after = words[end : end + 3]
+    if len(after) >= 2 and after[0] in ("at", "aged") and after[1].isdigit() and 18 <= int(after[1]) <= 99:
+        return CueHit("past", end, end + 2)
+    finished = end < len(words) and words[end] == "过"
+    return CueHit("past", end, end + 1) if finished and a.time is not Time.RECENT else None
 
 
 def _simple_past(reading: Reading, a: Asserted) -> CueHit | None:

@@ -51,9 +51,12 @@ FILE_KEYS = frozenset(
         "words",
         "traditional",
         "simplified",
-        "folding",
+        "idioms",
     ]
 )
+
+IDIOM = "_idiom"
+"""Stands for the concept of a figure of speech: it cancels what it covers and is no finding itself."""
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -250,6 +253,8 @@ class _LanguageBuilder:
             for name, patterns in _expect_map(path, (key,), top.get(key) or {}).items():
                 for i, text in enumerate(_texts(path, (key, name), patterns)):
                     self.sources.append((path, (key, name, i), text, Payload(sort, name)))
+        for i, text in enumerate(_texts(path, ("idioms",), top.get("idioms") or [])):
+            self.sources.append((path, ("idioms", i), text, Payload("concept", IDIOM, kill=True)))
         self._modifiers(path, top)
         self.misspellings.update(_expect_map(path, ("misspellings",), top.get("misspellings") or {}))
         self.words.update(w for line in top.get("words") or [] for w in str(line).split())
@@ -343,7 +348,7 @@ def load_knowledge(
                 builder.add(path, read_yaml(path, cache_dir))
             languages[folder.name] = builder.build()
             folding.update(builder.folding)
-            used.update(p.name for _, _, _, p in builder.sources if p.sort == "concept")
+            used.update(p.name for *_, p in builder.sources if p.sort == "concept" and p.name != IDIOM)
         digest = content_hash([vocabulary_dir, lexicon_dir])
     return Knowledge(concepts, languages, Normaliser(folding), digest, frozenset(used))
 

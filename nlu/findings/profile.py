@@ -111,9 +111,11 @@ def _ages(reading: Reading, found: Sequence[Number]) -> list[tuple[float, int, i
         if _shorthand(words, number) or _apposition(reading, number):
             out.append((n, number.start, end, None))
             continue
-        baby_months = cues.any_between("unit_month", end, end + 1)
-        if baby_months is not None and n <= 24 and _beside_child(reading, number.start, baby_months.end):
-            out.append((n / 12, number.start, baby_months.end, "baby"))
+        for unit, limit in (("month", 24), ("week", 60), ("day", 60)):
+            cue = cues.any_between(f"unit_{unit}", end, end + 1)
+            if cue is not None and n <= limit and _beside_child(reading, number.start, cue.end, unit):
+                out.append((n / PER_YEAR[unit], number.start, cue.end, "baby"))
+                break
     out.extend(_spoken_ages(reading))
     return out
 
@@ -194,22 +196,23 @@ def _apposition(reading: Reading, number: Number) -> bool:
     return set_off and not number.decimal and any(p.end == number.start for p in reading.persons)
 
 
-def _beside_child(reading: Reading, start: int, end: int) -> bool:
-    """宝宝两个月, 两个月的宝宝: a child within a few tokens and no "for" or 怀孕."""
+def _beside_child(reading: Reading, start: int, end: int, unit: str) -> bool:
+    """宝宝两个月, 五周的宝宝, 才十天大: an age, not 宝宝咳嗽两个月."""
+    words = reading.tokens.words
     if reading.cues.any_between("pregnant", max(0, start - 5), end + 3) is not None:
         return False
-    low, high = reading.sentences[reading.sentence_of[start]]
-    near = [
-        p
-        for p in reading.persons
-        if p.kind in CHILDREN and max(low, start - 6) <= p.start < min(high, end + 3)
-    ]
-    before = reading.tokens.words[start - 1] if start else ""
-    after = reading.tokens.words[end] if end < len(reading.tokens) else ""
-    chinese = any("\u4e00" <= w <= "\u9fff" for w in (before, after, reading.tokens.words[start]))
-    if not chinese or not near:
+    before = words[start - 1] if start else ""
+    after = words[end] if end < len(words) else ""
+    chinese = any("\u4e00" <= w <= "\u9fff" for w in (before, after, words[start], words[end - 1]))
+    if not chinese:
         return False
-    return after not in ("前", "以", "了", "没") or before in ("才", "刚", "满")
+    young = [p for p in reading.persons if p.kind in CHILDREN]
+    if after == "大" or (start > 1 and words[start - 2] + before in ("出生", "生下", "下来")):
+        return True
+    if any(end <= p.start <= end + 1 for p in young) and after != "没":
+        return True
+    leading = any(start - 2 <= p.end <= start for p in young)
+    return unit == "month" and leading and after not in ("前", "以", "了", "没")
 
 
 def _owner(reading: Reading, start: int, end: int) -> str | None:

@@ -237,12 +237,25 @@ def _settle_hits(reading: Reading, found: list[tuple[Hit, Payload]]) -> None:
             reading.killed.append(Killed(hit.id, hit.start, hit.end, (killer.start, killer.end)))
     for hits in by_concept.values():
         reading.hits.extend(_outermost(hits)[:MAX_HITS_PER_CONCEPT])
+    reading.hits = _whole_words(reading)
     reading.hits.sort(key=lambda h: (h.start, h.end, h.id))
     reading.covered = [False] * len(reading.tokens)
     for hit in reading.hits:
         for place in range(hit.start, hit.end):
             if place not in hit.skipped:
                 reading.covered[place] = True
+
+
+def _whole_words(reading: Reading) -> list[Hit]:
+    """Without single Chinese characters that are part of another concept's word: 喘 in 哮喘, 吐 in 吐血."""
+    words = reading.tokens.words
+    inside: set[int] = set()
+    for hit in reading.hits:
+        if hit.end - hit.start > 1 and not hit.skipped:
+            inside.update(range(hit.start, hit.end))
+    return [
+        h for h in reading.hits if h.end - h.start > 1 or h.start not in inside or not is_cjk(words[h.start])
+    ]
 
 
 def _covering(hit: Hit, kills: list[Hit], kill_at: Mapping[int, int]) -> Hit | None:
