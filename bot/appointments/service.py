@@ -33,7 +33,7 @@ from bot.appointments.times import BOOKING_DAYS
 from bot.appointments.wish import Wish
 from bot.clinic import Clinic
 from bot.messages import new_id, now_utc
-from bot.records.database import Database
+from bot.records.database import Database, insert_new
 from bot.records.errors import RecordsUnavailable
 
 HOLD_FOR = dt.timedelta(minutes=10)
@@ -200,7 +200,7 @@ class Calendar:
 
         async def work(conn: AsyncConnection, now: dt.datetime) -> Appointment:
             mine = rows.c.conversation == conversation
-            same = (await conn.execute(sa.select(rows).where(mine, rows.c.idempotency_key == key))).first()
+            same = await self._by_key(conn, conversation, key)
             if same is not None and (
                 same.status == "booked" or (same.status == "held" and same.hold_expires_at > now)
             ):
@@ -216,7 +216,8 @@ class Calendar:
             if booked >= MAX_BOOKED:
                 raise TooMany("as many visits are booked as one conversation may have")
             values = self._new_row(slot, conversation, key, lang, reason, now)
-            await conn.execute(rows.insert().values(**values))
+            if not await insert_new(conn, rows, values):  # the same message, handled twice at once
+                return self._value(await self._by_key(conn, conversation, key))
             await self._occupy(conn, slot, values["id"], now)
             return self._value((await conn.execute(sa.select(rows).where(rows.c.id == values["id"]))).one())
 
@@ -226,7 +227,7 @@ class Calendar:
         """Store for whom a held or booked visit is (sealed); raises UnknownAppointment or HoldExpired."""
 
         async def work(conn: AsyncConnection, now: dt.datetime) -> None:
-            row = await self._row(conn, appointment_id, conversation)
+            row = await self._row(conn, appointment_id, conversation, lock=True)
             if (row.status == "held" and row.hold_expires_at <= now) or row.status == "expired":
                 raise HoldExpired("this hold has ended; choose again")
             sealed = self._seal(appointment_id, "name_enc", name[:MAX_NAME_CHARS])
@@ -244,7 +245,7 @@ class Calendar:
         """
 
         async def work(conn: AsyncConnection, now: dt.datetime) -> Appointment:
-            row = await self._row(conn, hold_id, conversation)
+            row = await self._row(conn, hold_id, conversation, lock=True)
             if row.status == "booked":
                 return self._value(row)
             changes: dict[str, Any] = {"status": "booked", "hold_expires_at": None, "updated_at": now}
@@ -268,7 +269,7 @@ class Calendar:
         """Cancel a booked or held visit; its time is free at once. Cancelling twice is the same as once."""
 
         async def work(conn: AsyncConnection, now: dt.datetime) -> Appointment:
-            row = await self._row(conn, appointment_id, conversation)
+            row = await self._row(conn, appointment_id, conversation, lock=True)
             if row.status in ("held", "booked"):
                 await conn.execute(cells.delete().where(cells.c.appointment_id == appointment_id))
                 await conn.execute(
@@ -289,7 +290,7 @@ class Calendar:
         self._check(slot)
 
         async def work(conn: AsyncConnection, now: dt.datetime) -> Appointment:
-            row = await self._row(conn, appointment_id, conversation)
+            row = await self._row(conn, appointment_id, conversation, lock=True)
             if row.status != "booked":
                 raise UnknownAppointment("there is no such booked appointment")
             if self._value(row).slot == slot:
@@ -391,8 +392,15 @@ class Calendar:
             )
         await conn.execute(cells.delete().where(cells.c.appointment_id.in_(ended)))
 
-    async def _row(self, conn: AsyncConnection, id_: str, conversation: str) -> Any:
+    async def _by_key(self, conn: AsyncConnection, conversation: str, key: str) -> Any:
+        mine = sa.and_(rows.c.conversation == conversation, rows.c.idempotency_key == key)
+        return (await conn.execute(sa.select(rows).where(mine))).first()
+
+    async def _row(self, conn: AsyncConnection, id_: str, conversation: str, *, lock: bool = False) -> Any:
+        """The row of this conversation; ``lock`` makes other changes of the same visit wait for this one."""
         query = sa.select(rows).where(rows.c.id == id_, rows.c.conversation == conversation)
+        if lock:
+            query = query.with_for_update()
         row = (await conn.execute(query)).first()
         if row is None:
             raise UnknownAppointment("there is no such appointment in this conversation")

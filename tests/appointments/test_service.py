@@ -250,3 +250,39 @@ async def test_many_patients_book_many_slots_without_overlap(calendar: Calendar,
     assert len(spans) == 12
     for a, b in itertools.pairwise(spans):
         assert a[0] != b[0] or a[2] <= b[1]
+
+
+async def test_the_same_choice_handled_twice_at_once_is_one_hold(
+    calendar: Calendar, database: Database
+) -> None:
+    slot = await first_slot(calendar)
+    held = await asyncio.gather(*(calendar.hold(slot, "c_1", "k") for _ in range(8)))
+    assert len({h.id for h in held}) == 1
+    async with database.read() as conn:
+        assert len((await conn.execute(sa.select(appointments))).all()) == 1
+
+
+async def test_moves_at_once_leave_one_place_taken(
+    calendar: Calendar, database: Database, clinic: Clinic, clock: MovableClock
+) -> None:
+    """Two taps on two times: one of them holds, and no cell of the other or of the old time stays behind."""
+    offers = (await calendar.search(understand("tomorrow", clinic, clock()), "general")).slots
+    booked = await calendar.confirm((await calendar.hold(offers[0], "c_1", "k")).id, "c_1", name="Ann")
+    await asyncio.gather(*(calendar.move(booked.id, "c_1", offers[1 + n % 2]) for n in range(8)))
+    after = await calendar.get(booked.id, "c_1")
+    async with database.read() as conn:
+        taken = (await conn.execute(sa.select(appointment_cells))).all()
+    assert {(row.clinician, row.cell) for row in taken} == {(after.clinician, c) for c in after.slot.cells}
+
+
+async def test_cancelling_while_moving_leaves_nothing_taken_or_one_place(
+    calendar: Calendar, database: Database, clinic: Clinic, clock: MovableClock
+) -> None:
+    offers = (await calendar.search(understand("tomorrow", clinic, clock()), "general")).slots
+    booked = await calendar.confirm((await calendar.hold(offers[0], "c_1", "k")).id, "c_1", name="Ann")
+    await asyncio.gather(
+        calendar.move(booked.id, "c_1", offers[1]), calendar.cancel(booked.id, "c_1"), return_exceptions=True
+    )
+    assert (await calendar.get(booked.id, "c_1")).status == "cancelled"
+    async with database.read() as conn:
+        assert (await conn.execute(sa.select(appointment_cells))).all() == []
