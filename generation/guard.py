@@ -36,13 +36,15 @@ MAX_SENTENCE_CHARS = 400
 
 _CITATION_RE = re.compile(r"\s*\[(\d{1,2})\]")
 _CLAUSE_RE = re.compile(
-    r"[,;:，；：。]|\b(?:but|or|because|so that|if|unless|although|when|which)\b|但|所以|因为|如果|除非"
+    r"[,;:，；：。]|\b(?:and|but|or|because|so that|if|unless|although|when|which)\b|但|所以|因为|如果|除非"
 )
+_PRONOUN_RE = re.compile(r"(?:it|they|this|these)\b|它|这")
+"""A clause that begins so speaks of the article's title: "It is not catching"."""
 _NUMBER_RE = re.compile(r"\d+(?:[.,]\d+)?")
 _CJK_RE = re.compile(r"[\u3400-\u9fff]")
 _NEGATION = {
     "en": re.compile(r"\b(?:not|no|never|none|cannot|without|neither|nor|hardly|rarely|avoid|\w+n't)\b"),
-    "zh": re.compile(r"不(?!舒|适|过|断|久|同|仅|但|通|上气)|没|别(?!的|人)|勿|无(?!论)|未|避免"),
+    "zh": re.compile(r"不(?!过|断|久|同|仅|但|通|上气)|没|别(?!的|人)|勿|无(?!论)|未|避免"),
 }
 _ABSOLUTE = {
     "en": re.compile(
@@ -244,12 +246,13 @@ def _contradicts(plain: str, passage: Passage, lang: str) -> bool:
     """Whether a clause says the contrary of the passage's clause on the same thing: one of the two is negated, or an
     opposite word stands in its place. ``"Antibiotics work against colds, because …"`` is caught by its first clause.
     """
-    own = _clauses(passage.text, lang)
+    named = frozenset(content_terms(passage.title, lang))
+    own = [(c, held | named if _PRONOUN_RE.match(c) else held) for c, held in _clauses(passage.text, lang)]
     for said, wanted in _clauses(plain, lang):
-        if len(wanted) < 2:
-            continue
-        share, near = max((len(wanted & held) / len(wanted), -len(held), clause) for clause, held in own)[::2]
-        if share >= MIN_ALIGNED and _opposed(said, near, lang):
+        shares = [(len(wanted & held) / len(wanted), clause) for clause, held in own] if wanted else []
+        best = max((share for share, _ in shares), default=0.0)
+        near = [clause for share, clause in shares if share == best]
+        if best >= MIN_ALIGNED and all(_opposed(said, clause, lang) for clause in near):
             return True
     return False
 
@@ -263,7 +266,7 @@ def _clauses(text: str, lang: str) -> tuple[tuple[str, frozenset[str]], ...]:
 
 def _opposed(said: str, own: str, lang: str) -> bool:
     negation = _NEGATION.get(lang, _NEGATION["en"])
-    if bool(negation.search(said)) != bool(negation.search(own)):
+    if len(negation.findall(said)) % 2 != len(negation.findall(own)) % 2:
         return True
     return any(
         (

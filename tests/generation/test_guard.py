@@ -10,8 +10,9 @@ import yaml
 
 from generation.claims import GuardTermsError, load_terms
 from generation.guard import Guard, GuardContext, Reason
-from generation.passages import Passage
+from generation.passages import Passage, Section
 from generation.sentences import split_sentences
+from tests.generation.misbehaving import SPOILS, spoilt
 
 HERE = Path(__file__).parent
 Row = tuple[str, str, str, str | None, str | None]
@@ -108,3 +109,36 @@ def test_word_lists_are_read_strictly(tmp_path: Path) -> None:
     path.write_text("en: {medicines: [], medicine_nouns: [b], red_flags: [c]}", encoding="utf-8")
     with pytest.raises(GuardTermsError, match="'medicines'"):
         load_terms(path)
+
+
+MAX_FLIPS = {"en": 0.02, "zh": 0.06}
+"""A negation put in or taken out is the hardest to see by words alone; what passes in Chinese is mostly no Chinese
+any more (喘上气)."""
+
+
+@pytest.mark.parametrize("lang", ["en", "zh"])
+@pytest.mark.parametrize("kind", sorted(SPOILS["en"]))
+def test_a_model_that_misbehaves_on_every_sentence(
+    lang: str, kind: str, guard: Guard, passages: tuple[Passage, ...]
+) -> None:
+    """Every sentence of every article, spoilt: about 4,000 a language. Visible breaches at most 0.2 %."""
+    tried = [(s, guard.check(s, GuardContext(lang, (p,)))) for s, p in spoilt(passages, lang, kind)]
+    seen = [s for s, verdict in tried if verdict.allowed]
+    allowed = MAX_FLIPS[lang] if kind == "flip" else 0.002
+    assert len(tried) >= 5 and len(seen) <= allowed * len(tried), (len(seen), len(tried), seen[:5])
+
+
+@pytest.mark.parametrize("lang", ["en", "zh"])
+def test_a_sentence_of_another_topic_is_not_supported(
+    lang: str, guard: Guard, passages: tuple[Passage, ...]
+) -> None:
+    """The right words under the wrong citation: each passage's sentences against another article's passage. Advice
+    that both articles give ("rest", "call the emergency number") rightly passes."""
+    own = [p for p in passages if p.lang == lang]
+    seen = total = 0
+    for passage, other in zip(own, [*own[40:], *own[:40]], strict=True):
+        if passage.section is not Section.HELP and passage.article_id != other.article_id:
+            for sentence in split_sentences(passage.text):
+                total += 1
+                seen += guard.check(sentence, GuardContext(lang, (other,))).allowed
+    assert total > 250 and seen <= 0.03 * total, (seen, total)

@@ -290,6 +290,15 @@ async def test_a_killed_worker_is_started_anew(server: Running, http: aiohttp.Cl
     await until_ready(http)
     assert (await post(http))[0] == 200
     assert await metric(http, "careline_generation_worker_restarts_total") == before + 1
+    # Law 8: after prompts, refusals and a fault the log holds no prompt, no answer and no token.
+    assert (await post(http, messages=[{"role": "user", "content": "canary-5d1"}], top_k="canary-5d1"))[
+        0
+    ] == 400
+    assert (await post(http, messages=[{"role": "user", "content": "canary-5d1"}]))[0] == 200
+    log = server.log.read_text(encoding="utf-8")
+    assert "restart" in log
+    for secret in (TOKEN, "canary", "Antihistamine", "hello"):
+        assert secret not in log
 
 
 def worker_of(server_pid: int) -> int:
@@ -305,14 +314,6 @@ def worker_of(server_pid: int) -> int:
         if f"PPid:\t{server_pid}\n" in status and b"generation.worker" in command:
             return int(entry.name)
     raise AssertionError("no worker found")
-
-
-def test_nothing_said_is_logged(server: Running) -> None:
-    """Runs last: the log of everything above holds no prompt, no answer and no token (law 8)."""
-    log = server.log.read_text(encoding="utf-8")
-    assert "restart" in log
-    for secret in (TOKEN, "hay fever", "花粉", "Antihistamine", "hello", "wizard"):
-        assert secret not in log
 
 
 def test_a_model_that_cannot_be_loaded_is_said(tmp_path: Path) -> None:

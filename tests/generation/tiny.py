@@ -10,8 +10,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 TEMPLATE = (
-    "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}"
-    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+    "{% for m in messages %}<|im_start|>{{ m['role'] }}
+{{ m['content'] }}<|im_end|>
+{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant
+{% endif %}"
 )
 ENOUGH = 0.03
 """Loss at which greedy decoding repeats the answers word for word."""
@@ -25,6 +28,7 @@ def build(path: Path, pairs: Sequence[tuple[Chat, str]], steps: int = 150) -> fl
     from transformers import GenerationConfig, PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
 
     torch.manual_seed(0)
+    torch.set_num_threads(1)  # matrices this small only wait for a second thread
     core = Tokenizer(models.BPE())
     core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     core.decoder = decoders.ByteLevel()
