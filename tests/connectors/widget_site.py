@@ -30,6 +30,9 @@ WORDS = {
         "outcome": "You can look after this at home for now.\n\nWhy: a sore throat and a fever for three days, and "
         "none of the danger signs that I asked about.\n\n- Drink often, a little at a time.\n- Rest.\n"
         "- Call us if it is not better in 2 days, or if swallowing gets harder.",
+        "screen": "First, some warning signs. Is any of these there now?",
+        "signs": ["Very short of breath", "Drooling", "A stiff neck", "A rash that does not fade"],
+        "none": "None of these",
         "booked": "Booked: Dr Asha Patel, Tuesday 24 November, 10:30am, 15 minutes.",
         "file": "Add to my calendar",
         "hay": "Washing your face and hair after being outside takes pollen away [1]. Sunglasses that close at the "
@@ -47,6 +50,9 @@ WORDS = {
         "answers": ["38度以下", "38到39度", "39度以上", "没有量"],
         "outcome": "目前可以先在家休养。\n\n原因：咽痛、发烧三天，没有我问到的危险信号。\n\n"
         "- 少量多次喝水。\n- 多休息。\n- 两天后没有好转，或者吞咽越来越困难，请联系我们。",
+        "screen": "先看几个危险信号，现在有没有下面这些情况？",
+        "signs": ["喘不上气", "一直流口水", "脖子发硬", "皮疹用玻璃杯压也不褪色"],
+        "none": "都没有",
         "booked": "已预约：帕特尔医生，11月24日（星期二）上午10:30，15分钟。",
         "file": "加入日历",
         "hay": "外出回来洗脸、洗头可以去掉花粉[1]。戴包边的太阳镜可以挡住花粉进眼睛[2]。\n\n"
@@ -69,6 +75,13 @@ def conversation(incoming: Incoming, lang: str) -> Iterable[Step]:
         yield _hostile(text, lang)
     elif "hay" in text or "花粉" in text:
         yield from _streamed(words["hay"], lang)
+    elif "throat" in text or "嗓子" in text:
+        signs = [str(sign) for sign in words["signs"]]
+        listed = "\n".join(f"{n}. {sign}" for n, sign in enumerate(signs, start=1))
+        buttons = tuple(Button(title, title) for title in (*signs, str(words["none"])))
+        yield Reply(f"{words['screen']}\n{listed}", lang, ReplyKind.QUESTION, buttons=buttons)
+    elif "long story" in text:
+        yield Reply("\n\n".join(f"Paragraph {n}. " + "Drink often. " * 12 for n in range(12)), lang)
     elif "temperature" in text or "/temp" in text:
         yield Reply(words["outcome"], lang, ReplyKind.OUTCOME)
         yield Reply(

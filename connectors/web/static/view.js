@@ -53,30 +53,23 @@ function ownAddress(path) {
   return String(path).startsWith("/") && parsed.origin === SERVER ? parsed.href : "";
 }
 
-/** Text as paragraphs and lists; "[1]" becomes a raised mark where a source of that number is given. */
-function paragraphs(text, sources) {
-  return text.split(/\n{2,}/).flatMap((block) => {
-    const nodes = [];
-    let lines = [];
-    let items = [];
-    const flush = () => {
-      if (lines.length) nodes.push(el("p", {}, ...marked(lines.join("\n"), sources)));
-      if (items.length) nodes.push(el("ul", {}, ...items.map((item) => el("li", {}, ...marked(item, sources)))));
-      lines = [];
-      items = [];
-    };
-    for (const line of block.split("\n")) {
-      const item = line.match(/^\s*[-•*]\s+(.*)$/);
-      if (item) {
-        if (lines.length) flush();
-        items.push(item[1]);
-      } else {
-        if (items.length) flush();
-        lines.push(line);
-      }
-    }
-    flush();
-    return nodes;
+/** Text as paragraphs and lists; "[1]" becomes a raised mark where a source of that number is given.
+ *  A numbered list of nothing but the reply's own buttons is class "asked": it rests while the buttons are there. */
+function paragraphs(text, sources, titles = []) {
+  const blocks = [];
+  for (const line of text.split("\n")) {
+    const bullet = line.match(/^\s*[-•*]\s+(.*)$/);
+    const numbered = line.match(/^\s*(\d{1,2})[.)、]\s*(\S.*)$/);
+    const kind = bullet ? "ul" : numbered ? "ol" : line.trim() ? "p" : "";
+    const last = blocks[blocks.length - 1];
+    const item = bullet ? bullet[1] : numbered ? numbered[2] : line;
+    if (last && last.kind === kind) last.items.push(item);
+    else blocks.push({ kind, items: [item], start: numbered ? numbered[1] : null });
+  }
+  return blocks.filter((block) => block.kind).map(({ kind, items, start }) => {
+    if (kind === "p") return el("p", {}, ...marked(items.join("\n"), sources));
+    const asked = kind === "ol" && items.every((item) => titles.includes(item.trim()));
+    return el(kind, { start, class: asked ? "asked" : null }, ...items.map((item) => el("li", {}, ...marked(item, sources))));
   });
 }
 
@@ -87,13 +80,17 @@ function marked(text, sources) {
   });
 }
 
+const SHORT_QUOTE = 120; // characters; a longer passage is folded, so that the answer itself stays in view
+
 function sourceList(citations, t) {
   const items = citations.map((source) => {
     const address = publicAddress(source.url);
     const name = address
       ? el("a", { href: address, target: "_blank", rel: "noopener noreferrer", text: source.title })
       : el("span", { text: source.title });
-    return el("li", {}, name, source.quote ? el("blockquote", { text: source.quote }) : null);
+    const quote = source.quote ? el("blockquote", { text: source.quote }) : null;
+    const folded = quote && source.quote.length > SHORT_QUOTE ? el("details", {}, el("summary", { text: t("quote") }), quote) : quote;
+    return el("li", {}, name, folded);
   });
   return el("div", { class: "sources" }, el("p", { class: "sources-title", text: t("sources") }), el("ol", {}, ...items));
 }
@@ -114,13 +111,14 @@ function message(line, t) {
   const reply = line.reply;
   const kind = reply ? reply.kind : "mine";
   const citations = reply ? reply.citations : [];
+  const titles = reply ? reply.buttons.map((button) => button.title.trim()) : [];
   const who = line.mine ? t("you") : reply && reply.author !== "assistant" ? reply.author : t("assistant");
   const at = new Date(line.at);
   const time = el("time", {
     datetime: at.toISOString(),
     text: at.toLocaleTimeString(timeLocale(t.lang), { hour: "2-digit", minute: "2-digit" }),
   });
-  const bubble = el("div", { class: "bubble", lang: langTag(line.lang || t.lang) }, ...paragraphs(line.text, citations.length));
+  const bubble = el("div", { class: "bubble", lang: langTag(line.lang || t.lang) }, ...paragraphs(line.text, citations.length, titles));
   if (reply && reply.phones.length) {
     bubble.append(el("div", { class: "calls" }, ...reply.phones.map((phone) => callLink(phone.label, phone.number))));
   }
@@ -137,6 +135,8 @@ function message(line, t) {
     line.mine ? el("p", { class: "pending", text: t("pending"), hidden: !line.pending }) : null,
   );
 }
+
+const UNASKED_AFTER_MS = 4000; // what comes so long after the line before it is news, and is shown from its top
 
 class View {
   /** @param hooks {send(text, shownAs), open(), close(), language(lang), person(), clear(), exit()} */
@@ -192,15 +192,16 @@ class View {
     this.panel.addEventListener("keydown", (event) => {
       if (event.key === "Escape" && !event.isComposing) this.hooks.close();
     });
-    this.sticky = true; // whether the patient reads the end: it stays in view when the card above takes its room
+    this.anchor = null; // the line that stays in view: what the patient said last, or what came unasked after it
+    this.sticky = true; // whether the patient reads where the conversation goes on
     let height = 0; // a scroll event that comes with a new height is the layout's doing and not the patient's
     this.scroll.addEventListener("scroll", () => {
-      if (this.scroll.clientHeight === height) this.sticky = this.atBottom();
-      if (this.sticky) this.jump.hidden = true;
+      if (this.scroll.clientHeight === height) this.sticky = this.atEnd();
+      this.jump.hidden = this.atBottom();
     });
     new ResizeObserver(() => {
       height = this.scroll.clientHeight;
-      if (this.sticky) this.toBottom();
+      this.follow();
     }).observe(this.scroll);
   }
 
@@ -278,11 +279,13 @@ class View {
   }
 
   add(line) {
-    const stick = line.mine || this.atBottom();
+    const now = Date.now();
     const node = message(line, this.t);
     this.log.append(node);
-    if (stick) this.toBottom();
-    else this.jump.hidden = false;
+    if (line.mine || now - this.addedAt > UNASKED_AFTER_MS) this.anchor = node;
+    this.addedAt = now;
+    if (line.mine) this.sticky = true;
+    this.follow();
     return node;
   }
 
@@ -292,10 +295,10 @@ class View {
 
   /** The answer so far; hidden from screen readers, which read the finished answer once. */
   showPartial(text, lang) {
-    const stick = this.atBottom();
     const line = message({ mine: false, text, at: Date.now(), lang, reply: null }, this.t);
     this.stream.replaceChildren(line);
-    if (stick) this.toBottom();
+    this.addedAt = Date.now();
+    this.follow();
   }
 
   endPartial() {
@@ -305,7 +308,7 @@ class View {
   setTyping(on) {
     const dots = el("span", { class: "dots", "aria-hidden": "true" }, el("i"), el("i"), el("i"));
     this.typing.replaceChildren(...(on ? [dots, el("span", { class: "hidden-label", text: this.t("typing") })] : []));
-    if (on && this.atBottom()) this.toBottom();
+    this.follow();
   }
 
   /** Quick replies of the last question; empty removes them. */
@@ -316,7 +319,9 @@ class View {
         el("button", { type: "button", text: button.title, onclick: () => this.hooks.send(button.payload, button.title) })),
     );
     if (held) (matchMedia("(pointer: coarse)").matches ? this.scroll : this.input).focus({ preventScroll: true });
-    if (buttons.length && this.opened) this.toBottom();
+    const asked = [...this.log.querySelectorAll(".asked")];
+    asked.forEach((list) => (list.hidden = buttons.length > 0 && this.log.lastElementChild.contains(list)));
+    this.follow();
   }
 
   /** The card above the conversation that does not scroll away. `calls`: [{label, number}] */
@@ -351,7 +356,7 @@ class View {
   /** A hint in the conversation that nobody wrote. */
   addNotice(text) {
     this.log.append(el("p", { class: "notice", text }));
-    this.toBottom();
+    this.follow();
   }
 
   clear() {
@@ -361,13 +366,32 @@ class View {
     this.setTyping(false);
   }
 
+  bottom() {
+    return this.scroll.scrollHeight - this.scroll.clientHeight;
+  }
+
+  /** Where the end of the conversation is read from: its end, or the anchor's top where more follows than fits. */
+  end() {
+    return this.anchor ? Math.min(this.bottom(), this.anchor.offsetTop - 8) : this.bottom();
+  }
+
   atBottom() {
-    return this.scroll.scrollHeight - this.scroll.scrollTop - this.scroll.clientHeight < 80;
+    return this.bottom() - this.scroll.scrollTop < 80;
+  }
+
+  atEnd() {
+    return this.end() - this.scroll.scrollTop < 80;
+  }
+
+  /** Keep the end in view where the patient reads it; else offer to go there. */
+  follow() {
+    if (this.sticky) this.scroll.scrollTop = this.end();
+    this.jump.hidden = this.atBottom();
   }
 
   toBottom() {
-    this.jump.hidden = true;
     this.sticky = true;
-    this.scroll.scrollTop = this.scroll.scrollHeight;
+    this.scroll.scrollTop = this.bottom();
+    this.jump.hidden = true;
   }
 }
