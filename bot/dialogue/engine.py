@@ -20,7 +20,7 @@ from rasa.shared.core.events import BotUttered, UserUttered
 from bot.dialogue import scope as scopes
 from bot.dialogue.actions import all_actions
 from bot.dialogue.buttons import commands
-from bot.dialogue.inprocess import ActionFault, InProcessActions
+from bot.dialogue.inprocess import ActionFault, InProcessActions, check_result_cheaply
 from bot.dialogue.model import ModelRefused, verify_model
 from bot.dialogue.passthrough import PassThroughLockStore
 from bot.dialogue.processor import CarelineProcessor
@@ -68,6 +68,7 @@ class RasaDialogue:
     async def start(self) -> None:
         """Verify and load the model. Raises DialogueUnavailable with an operator's sentence."""
         silence_rasa()
+        check_result_cheaply()
         try:
             verify_model(self._model)
         except ModelRefused as error:
