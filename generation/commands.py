@@ -109,6 +109,7 @@ def run_answer(
     if isinstance(stdin, io.TextIOWrapper):
         stdin.reconfigure(encoding="utf-8", errors="surrogateescape")  # one bad line must not end the rest
     retriever = Retriever(load_passages(knowledge), MiniLmEncoder() if encoder else None)
+    retriever.warm()
     return asyncio.run(_run(stdin, stdout, retriever, url, token))
 
 

@@ -131,6 +131,7 @@ class Retriever:
     def __init__(self, passages: Sequence[Passage], encoder: Encoder | None = None) -> None:
         languages = sorted({p.lang for p in passages})
         self._encoder = encoder
+        self._warm: set[str] = set()
         self._indexes = {
             lang: LanguageIndex(lang, [p for p in passages if p.lang == lang]) for lang in languages
         }
@@ -142,8 +143,9 @@ class Retriever:
 
     @property
     def uses_encoder(self) -> bool:
-        """Whether :meth:`retrieve` blocks on a neural encoder and so belongs in an executor."""
-        return self._encoder is not None
+        """Whether :meth:`warm` has been done, so that :meth:`retrieve` runs a neural encoder for some languages:
+        milliseconds of computing that belong in an executor."""
+        return bool(self._warm)
 
     def passages(self, lang: str) -> tuple[Passage, ...]:
         """All passages of a language, in file order."""
@@ -151,10 +153,12 @@ class Retriever:
         return index.passages if index else ()
 
     def warm(self) -> None:
-        """Encode the passages now (seconds; in an executor) instead of at the first question."""
+        """Load the encoder and encode the passages: seconds, in an executor. Until then retrieval is lexical, so that
+        no patient waits for a model to load."""
         if self._encoder:
-            for lang in self._encoder.languages & self._indexes.keys():
+            for lang in sorted(self._encoder.languages & self._indexes.keys()):
                 self._indexes[lang].encode_with(self._encoder)
+                self._warm.add(lang)
 
     def retrieve(self, question: str, lang: str, k: int = 5, findings: Sequence[str] = ()) -> Retrieval:
         """The best ``k`` passages of ``lang`` for ``question``, best first, and whether they cover it.
@@ -165,7 +169,7 @@ class Retriever:
         index = self._indexes.get(lang)
         if index is None or k < 1:
             return Retrieval((), False, 0.0, lang)
-        encoder = self._encoder if self._encoder and lang in self._encoder.languages else None
+        encoder = self._encoder if lang in self._warm else None
         return index.search(question[:MAX_QUESTION_CHARS], k, tuple(findings), encoder)
 
 
@@ -247,7 +251,6 @@ class LanguageIndex:
     def _similarity(self, question: str, encoder: Encoder | None) -> npt.NDArray[np.float64]:
         if encoder is None:
             return self._ngrams.similarity(question)
-        self.encode_with(encoder)
         assert self._vectors is not None
         return np.asarray(self._vectors @ encoder.encode([question])[0], dtype=np.float64)
 

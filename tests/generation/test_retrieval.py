@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 import yaml
 
+from generation.encoder import MiniLmEncoder
 from generation.passages import Passage
 from generation.retrieval import THRESHOLDS, Retriever, choose_threshold, one_slip
 from generation.tokens import language_of, stem, terms
@@ -131,10 +132,22 @@ def test_a_long_question_is_cut_not_refused(retriever: Retriever) -> None:
     assert retriever.retrieve("hay fever " + "x " * 20_000, "en").passages
 
 
+def test_an_encoder_is_not_waited_for(passages: tuple[Passage, ...]) -> None:
+    """Loading takes seconds and a patient has 1.5: until ``warm`` was called the encoder is not touched."""
+
+    class Unloaded:
+        languages = frozenset({"en"})
+
+        def encode(self, texts: object) -> NoReturn:
+            raise AssertionError("loaded while a patient waited")
+
+    english = Retriever([p for p in passages if p.lang == "en"], Unloaded())
+    assert english.retrieve("hay fever", "en").covered and not english.uses_encoder
+
+
 @pytest.mark.slow
 def test_the_sentence_encoder_chooses_by_the_same_rule(passages: tuple[Passage, ...]) -> None:
-    encoder = pytest.importorskip("generation.encoder").MiniLmEncoder()
-    english = Retriever([p for p in passages if p.lang == "en"], encoder)
+    english = Retriever([p for p in passages if p.lang == "en"], MiniLmEncoder())
     english.warm()
     asked = questions("en")
     scores = [english.retrieve(q, "en") for q, _ in asked.covered]

@@ -10,11 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 TEMPLATE = (
-    "{% for m in messages %}<|im_start|>{{ m['role'] }}
-{{ m['content'] }}<|im_end|>
-{% endfor %}"
-    "{% if add_generation_prompt %}<|im_start|>assistant
-{% endif %}"
+    "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
 ENOUGH = 0.03
 """Loss at which greedy decoding repeats the answers word for word."""
@@ -22,7 +19,10 @@ Chat = list[dict[str, str]]
 
 
 def build(path: Path, pairs: Sequence[tuple[Chat, str]], steps: int = 150) -> float:
-    """Train on (chat, answer) pairs, an answer that ends with a blank being one without end; save below ``path``; returns the last loss over the answers' tokens."""
+    """Train on (chat, answer) pairs and save below ``path``; returns the worst answer's last loss per token.
+
+    An answer that ends with a blank is one without an end: the model goes on with it for ever.
+    """
     import torch
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import GenerationConfig, PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
