@@ -1,0 +1,183 @@
+"""Understanding: the data, the classifier, routing by findings, `careline parse`, and the held-out figures."""
+
+from __future__ import annotations
+
+import io
+import json
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+import yaml
+
+from bot.dialogue.train import DOMAIN, training_files
+from nlu.classifier import MAX_CHARS, IntentModel, Ranked, features, normalise
+from nlu.commands import load_intents, run_parse
+from nlu.evaluate import score
+from nlu.examples import held_out, training
+from nlu.routing import BOTH, FALLBACK, SYMPTOM, THRESHOLD, complaints, route
+from tests.dialogue.model import FOLDER
+
+NAMES = """
+greet goodbye thank affirm deny unsure help repeat simpler go_back correct stop bot_challenge
+chitchat abuse out_of_scope report_symptom ask_self_care ask_health ask_medicine ask_side_effect
+request_refill ask_test_result book_appointment move_appointment cancel_appointment
+list_appointments ask_availability ask_hours ask_location ask_price ask_vaccination request_referral
+request_sick_note request_records talk_to_human request_callback complain praise ask_privacy
+delete_my_data export_my_data give_consent withdraw_consent change_language distress
+"""
+ISSUED = frozenset(NAMES.split())
+LEAST_EXAMPLES = 40
+RASH = {"id": "rash", "status": "present", "subject": "patient", "time": "now", "kind": "symptom"}
+
+
+@pytest.fixture(scope="module")
+def model() -> IntentModel:
+    return load_intents(FOLDER)
+
+
+@pytest.mark.parametrize("lang", ["en", "zh"])
+def test_every_intent_has_enough_different_examples(lang: str) -> None:
+    counts = Counter(e.intent for e in training(lang))
+    assert set(counts) == ISSUED
+    assert {i: n for i, n in counts.items() if n < LEAST_EXAMPLES} == {}
+    assert {e.intent for e in held_out(lang)} == ISSUED
+
+
+def test_the_domain_names_the_same_intents() -> None:
+    domain = yaml.safe_load((DOMAIN / "domain.yml").read_text(encoding="utf-8"))["intents"]
+    assert set(domain) == ISSUED | {FALLBACK, BOTH}
+
+
+@pytest.mark.parametrize("lang", ["en", "zh"])
+def test_no_utterance_has_two_intents_and_none_is_held_out_and_trained(lang: str) -> None:
+    labels: dict[str, set[str]] = {}
+    for example in training(lang):
+        labels.setdefault(normalise(example.text), set()).add(example.intent)
+    assert {t: i for t, i in labels.items() if len(i) > 1} == {}
+    assert {normalise(e.text) for e in held_out(lang)} & labels.keys() == set()
+
+
+def test_the_held_out_half_is_never_trained_on() -> None:
+    assert training_files() and not any("held_out" in p.parts for p in training_files())
+
+
+@pytest.mark.parametrize(("lang", "accuracy", "macro_f1"), [("en", 0.88, 0.89), ("zh", 0.88, 0.90)])
+def test_unseen_utterances_are_understood(
+    model: IntentModel, lang: str, accuracy: float, macro_f1: float
+) -> None:
+    figures = score(model, held_out(lang))
+    assert figures.accuracy >= accuracy and figures.macro_f1 >= macro_f1, figures
+
+
+@pytest.mark.parametrize(
+    "text", ["I've had a sore throat for 3 days", "我嗓子疼，发烧38.5度", "", "?!", "é ñ 🙂"]
+)
+def test_a_saved_model_ranks_as_the_fitted_one(tmp_path: Path, text: str) -> None:
+    examples = [
+        e for e in training("en") + training("zh") if e.intent in ("greet", "report_symptom", "thank")
+    ]
+    fitted = IntentModel.fit([e.text for e in examples], [e.intent for e in examples])
+    fitted.save(tmp_path)
+    assert {p.suffix for p in tmp_path.iterdir()} == {".json", ".npz"}
+    again = IntentModel.load(tmp_path)
+    for a, b in zip(fitted.rank([text])[0], again.rank([text])[0], strict=True):
+        assert a.intent == b.intent and a.confidence == pytest.approx(b.confidence, abs=1e-4)
+
+
+def test_confidences_are_probabilities(model: IntentModel) -> None:
+    for ranking in model.rank(["hello", "我想预约", "blorp"]):
+        assert sum(r.confidence for r in ranking) == pytest.approx(1.0)
+
+
+def test_one_turn_of_understanding_is_fast(model: IntentModel) -> None:
+    texts = [e.text for e in held_out("en")[:100]]
+    began = time.perf_counter()
+    for text in texts:
+        model.rank([text])
+    assert (time.perf_counter() - began) / len(texts) < 0.012
+
+
+def test_a_very_long_text_is_read_at_both_ends() -> None:
+    text = "book an appointment " + "x" * 20_000 + " for friday please"
+    assert len(normalise(text)) <= MAX_CHARS + 1
+    assert {"w appointment", "w friday"} <= set(features(text))
+
+
+@pytest.mark.parametrize(
+    ("top", "confidence", "findings", "expected"),
+    [
+        ("book_appointment", 0.9, [RASH], BOTH),
+        ("book_appointment", 0.9, [], "book_appointment"),
+        ("greet", 0.9, [RASH], SYMPTOM),
+        ("out_of_scope", 0.9, [RASH], SYMPTOM),
+        ("ask_self_care", 0.9, [RASH], "ask_self_care"),
+        ("ask_self_care", 0.36, [RASH], SYMPTOM),
+        ("talk_to_human", 0.9, [RASH], "talk_to_human"),
+        ("greet", 0.1, [], FALLBACK),
+        ("greet", 0.1, [RASH], SYMPTOM),
+        ("book_appointment", 0.9, [{**RASH, "status": "negated"}], "book_appointment"),
+        ("book_appointment", 0.9, [{**RASH, "subject": "family"}], "book_appointment"),
+        ("book_appointment", 0.9, [{**RASH, "time": "past"}], "book_appointment"),
+        ("book_appointment", 0.9, [{**RASH, "kind": "condition"}], "book_appointment"),
+    ],
+)
+def test_findings_correct_the_intent(
+    top: str, confidence: float, findings: list[dict[str, str]], expected: str
+) -> None:
+    assert route([Ranked(top, confidence)], findings, THRESHOLD)[0].intent == expected
+
+
+def test_words_that_nobody_knows_lower_the_confidence() -> None:
+    assert route([Ranked("complain", 0.4)], (), THRESHOLD, known=0.0)[0].intent == FALLBACK
+    assert route([Ranked("complain", 0.4)], (), THRESHOLD, known=1.0)[0].intent == "complain"
+
+
+def test_complaints_are_what_somebody_has_now() -> None:
+    fever = {"id": "fever", "status": "possible", "subject": "other", "time": "recent", "kind": "sign"}
+    assert complaints([RASH, fever, {**RASH, "id": "gout", "kind": "condition"}]) == ("rash", "fever")
+
+
+def lines(*requests: object) -> tuple[int, list[dict[str, object]]]:
+    """Run the command over requests (text as it is, everything else as JSON)."""
+    stdin = io.StringIO("".join((r if isinstance(r, str) else json.dumps(r)) + "\n" for r in requests))
+    stdout = io.StringIO()
+    status = run_parse(stdin, stdout, FOLDER)
+    return status, [json.loads(line) for line in stdout.getvalue().splitlines()]
+
+
+def test_parse_answers_in_order_with_intent_ranking_and_findings() -> None:
+    status, rows = lines(
+        {"id": 1, "text": "I need an appointment"}, {"id": "b", "text": "我头疼", "lang": "zh"}
+    )
+    assert status == 0 and [r["id"] for r in rows] == [1, "b"]
+    assert rows[0]["intent"] == "book_appointment"
+    assert set(rows[0]) == {"id", "intent", "confidence", "ranking", "entities", "findings"}
+    assert rows[1]["intent"] == "report_symptom" and rows[1]["findings"]
+
+
+@pytest.mark.parametrize(
+    ("line", "field"),
+    [
+        ("{broken", "line"),
+        ("[]", "line"),
+        ({"text": "hi"}, "id"),
+        ({"id": 1}, "text"),
+        ({"id": 1, "text": 5}, "text"),
+        ({"id": 1, "text": "hi", "lang": 5}, "lang"),
+        ({"id": 1, "text": "hi", "mood": "good"}, "mood"),
+        ({"id": 1, "text": "hi", "context": [{"role": "dog", "text": "woof"}]}, "context[0]"),
+    ],
+)
+def test_a_malformed_line_names_its_field_and_loses_nothing_else(line: object, field: str) -> None:
+    status, rows = lines({"id": "a", "text": "hello"}, line, {"id": "z", "text": ""})
+    assert status == 1 and len(rows) == 3
+    assert field in str(rows[1]["error"])
+    assert rows[0]["intent"] == "greet" and rows[2]["intent"] == FALLBACK
+
+
+def test_parse_without_a_model_says_what_to_do(tmp_path: Path) -> None:
+    stdout = io.StringIO()
+    assert run_parse(io.StringIO(), stdout, tmp_path) == 2
+    assert "careline train" in json.loads(stdout.getvalue())["error"]
