@@ -138,6 +138,9 @@ class SymptomCheck:
             planning.record(self._protocols, state, corrected[0], corrected[1])
             return self._advance(state, lang, lead=self._say.text("changed", lang))
         value = self._read(question, state, text, findings, lang, intent)
+        age = state["profile"].get("age_years")
+        if value is None and question.kind == "age" and age != before["profile"].get("age_years"):
+            value = age
         if value is None or (
             intent in ASKING and not _is_button(text, self._say.button_payloads(question, state, lang))
         ):
@@ -278,7 +281,7 @@ class SymptomCheck:
                 value = told[-1] if told else read.temperature_c(text)
                 return UNKNOWN if value is None and read.yes_no(text, intent) == "no" else value
             case "age":
-                return state["profile"].get("age_years") or read.age_years(text)
+                return read.age_years(text)
             case "yesno":
                 if read.unsure(text, intent) or read.declined(text):
                     return None

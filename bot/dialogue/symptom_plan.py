@@ -227,6 +227,8 @@ def retract(state: State, question: Question) -> None:
     value = state["answers"].get(question.id)
     state["answers"] = {k: v for k, v in state["answers"].items() if k != question.id}
     state["asked"] = [q for q in state["asked"] if q != question.id]
+    if question.kind == "age":
+        state["profile"] = {k: v for k, v in state["profile"].items() if k != "age_years"}
     gave: list[str] = list(value) if isinstance(value, list) else []
     gave += [o.concept for o in question.options if o.id == value and o.concept]
     gave += question.signs if value == "yes" and len(question.signs) == 1 else ()

@@ -90,9 +90,8 @@ def test_a_mild_case_ends_in_self_care_within_eight_questions(
         )
         assert step.understood, step.state["current"]
     assert step.outcome is not None
-    expected = (
-        "urgent" if protocol_id == "urinary" else "self_care"
-    )  # a man's water infection is seen the same day
+    # A man's water infection is seen the same day.
+    expected = "urgent" if protocol_id == "urinary" else "self_care"
     assert step.outcome.level == expected, step.outcome.reasons
     assert asked <= 8
     assert step.outcome.reasons and step.outcome.advice and step.outcome.come_back
