@@ -392,6 +392,9 @@ class Turn:
         except (DialogueUnavailable, TimeoutError):
             log.error("dialogue unavailable; the message goes to staff")
             await self._without_dialogue(incoming, reading, said)
+        except Exception as error:  # noqa: BLE001 - whatever breaks in there, the patient is not left without a word
+            log.error("dialogue fault %s; the message goes to staff", type(error).__name__)
+            await self._without_dialogue(incoming, reading, said)
 
     async def _without_dialogue(self, incoming: Incoming, reading: Reading, said: Recorder) -> None:
         if any(reply.kind is ReplyKind.EMERGENCY for reply in said.replies):

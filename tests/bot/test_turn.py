@@ -243,6 +243,18 @@ async def test_the_dialogue_away_offers_a_menu_and_puts_the_message_before_staff
     ]
 
 
+async def test_a_fault_inside_the_dialogue_leaves_nobody_without_a_word() -> None:
+    world = World()
+
+    async def broken(turn, sink):
+        raise ZeroDivisionError
+
+    world.dialogue.handle = broken  # type: ignore[method-assign]
+    await world.say(HARMLESS["en"])
+    assert world.store.asked_for == ["assistant_unavailable"]
+    assert "saved your message for the clinic's staff" in world.told
+
+
 async def test_redis_away_the_record_says_so_and_the_message_alone_is_read() -> None:
     world = World()
     world.memories.away.mode = "away"
