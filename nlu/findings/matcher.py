@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from nlu.findings.patterns import Alt, Element, Gap, Lit, Prefix
+from nlu.findings.patterns import MAX_GAP, Alt, Element, Gap, Lit, Prefix
 from nlu.findings.tokens import HARD, LIST
 
 NEAR_GAP = 3
@@ -21,30 +21,20 @@ MAX_PREFIX = 24
 
 
 class _Node:
-    """A state while building; ``key`` → state makes patterns share their beginnings."""
+    """A state. ``edges`` symbol → next states: a list as built, a tuple once :func:`_reached` has added what is
+    reached for free; most are never visited, so that is done on the first visit. ``gaps`` (size, state) as built,
+    ``leaps`` symbol → (size, states) made of them on the first visit; ``outs`` the patterns that end here."""
 
-    __slots__ = ("edges", "empties", "gaps", "outs", "shared")
+    __slots__ = ("edges", "empties", "gaps", "leaps", "outs", "reach", "shared")
 
     def __init__(self) -> None:
-        self.edges: dict[str, list[_Node]] = {}
+        self.edges: dict[str, list[_Node] | tuple[_Node, ...]] = {}
         self.gaps: list[tuple[int, _Node]] = []
         self.empties: list[_Node] = []
         self.outs: list[int] = []
         self.shared: dict[Element, _Node] = {}
-
-
-class State:
-    """A state ready to run: ``edges`` symbol → states (with all they reach for free); ``leaps`` symbol → (gap size,
-    state) for what may follow after a gap, ``reach`` the largest such size; ``outs`` the patterns that end here."""
-
-    __slots__ = ("edges", "goes_on", "leaps", "outs", "reach")
-
-    def __init__(self) -> None:
-        self.edges: dict[str, tuple[State, ...]] = {}
-        self.leaps: dict[str, tuple[tuple[int, State], ...]] = {}
+        self.leaps: dict[str, tuple[tuple[int, tuple[_Node, ...]], ...]] | None = None
         self.reach = -1
-        self.goes_on = False
-        self.outs: tuple[int, ...] = ()
 
 
 class Match(NamedTuple):
@@ -68,8 +58,10 @@ class Matcher:
             node = root
             for element in elements:
                 node = self._extend(node, element)
-            node.outs.append(payload)
-        self._root = _freeze(root)
+            if payload not in node.outs:
+                node.outs.append(payload)
+        _forget(root)
+        self._root = root
 
     def _extend(self, node: _Node, element: Element) -> _Node:
         known = node.shared.get(element)
@@ -81,10 +73,10 @@ class Matcher:
     def _join(self, node: _Node, element: Element, end: _Node) -> None:
         if isinstance(element, Lit):
             self.words.add(element.word)
-            node.edges.setdefault(element.word, []).append(end)
+            _link(node, element.word, end)
         elif isinstance(element, Prefix):
             self._prefixes.add(element.word)
-            node.edges.setdefault(element.word + "*", []).append(end)
+            _link(node, element.word + "*", end)
         elif isinstance(element, Gap):
             node.gaps.append((element.size, end))
         else:
@@ -131,27 +123,30 @@ class Matcher:
         that is HARD. Between Chinese characters only a long gap crosses a comma."""
         total = len(symbols)
         walls = [s == HARD or (s >= LIST and not symbols[i][0].isascii()) for i, s in enumerate(breaks)]
-        text = _Text(
-            symbols, walls, _ends(breaks, total), _ends([HARD if w else 0 for w in walls], total), total
-        )
+        soft = _ends([HARD if w else 0 for w in walls], total)
+        text = _Text(symbols, walls, _ends(breaks, total), soft, total, {})
         out: list[Match] = []
         roots = self._root.edges
         for start in range(total):
             for symbol in symbols[start]:
                 first = roots.get(symbol)
                 if first is not None:
+                    if isinstance(first, list):
+                        first = roots[symbol] = _reached(first)
                     _run(first, start, text, out)
         return out
 
 
 class _Text(NamedTuple):
-    """What a run needs of the text: ``hard`` and ``soft`` say for each place where its sentence or clause ends."""
+    """What a run needs of the text: ``hard`` and ``soft`` say for each place where its sentence or clause ends,
+    ``windows`` (filled on demand) which symbols the longest gap from a place could meet."""
 
     symbols: Sequence[tuple[str, ...]]
     walls: Sequence[bool]
     hard: Sequence[int]
     soft: Sequence[int]
     total: int
+    windows: dict[int, frozenset[str]]
 
 
 def _ends(breaks: Sequence[int], total: int) -> list[int]:
@@ -162,17 +157,17 @@ def _ends(breaks: Sequence[int], total: int) -> list[int]:
     return out
 
 
-def _run(first: tuple[State, ...], start: int, text: _Text, out: list[Match]) -> None:
+def _run(first: tuple[_Node, ...], start: int, text: _Text, out: list[Match]) -> None:
     """Follow the automaton from the token after ``start``. Gaps are entered once per state and place."""
-    symbols, walls, hard, soft, total = text
-    stack: list[tuple[State, int, tuple[int, ...]]] = []
-    arrived: list[tuple[State, int, tuple[int, ...]]] = [(s, start + 1, ()) for s in first]
+    symbols, walls, hard, _, total, _ = text
+    stack: list[tuple[_Node, int, tuple[int, ...]]] = []
+    arrived: list[tuple[_Node, int, tuple[int, ...]]] = [(s, start + 1, ()) for s in first]
     entered: set[tuple[int, int]] | None = None
     while arrived or stack:
         for state, at, skipped in arrived:
             for payload in state.outs:
                 out.append(Match(start, at, payload, skipped))
-            if state.goes_on and at < total and hard[at] != at:
+            if at < total and (state.edges or state.gaps) and hard[at] != at:
                 stack.append((state, at, skipped))
         arrived.clear()
         if not stack:
@@ -183,73 +178,91 @@ def _run(first: tuple[State, ...], start: int, text: _Text, out: list[Match]) ->
             for symbol in symbols[at]:
                 after = edges.get(symbol)
                 if after is not None:
+                    if isinstance(after, list):
+                        after = edges[symbol] = _reached(after)
                     for nxt in after:
                         arrived.append((nxt, at + 1, skipped))
-        if state.reach < 0:
+        if not state.gaps:
             continue
         if entered is None:
             entered = set()
         elif (id(state), at) in entered:
             continue
         entered.add((id(state), at))
-        leaps, near, place = state.leaps, soft[at], at
-        for here in symbols[at : min(at + state.reach + 1, hard[at])]:
-            for symbol in here:
-                if symbol in leaps:
-                    for size, nxt in leaps[symbol]:
-                        if place - at <= size and (place < near or size > NEAR_GAP):
-                            jumped = (*skipped, *range(at, place)) if place > at else skipped
-                            arrived.append((nxt, place + 1, jumped))
-            place += 1
+        _leap(state, at, skipped, text, arrived)
 
 
-def _freeze(root: _Node) -> State:
-    """Turn building nodes into running states, with what is reached for free put into every edge."""
-    states: dict[int, State] = {}
-    reach: dict[int, tuple[_Node, ...]] = {}
-    order: list[_Node] = []
+def _leap(
+    state: _Node,
+    at: int,
+    skipped: tuple[int, ...],
+    text: _Text,
+    arrived: list[tuple[_Node, int, tuple[int, ...]]],
+) -> None:
+    """Everything that may follow after a gap that begins at ``at``."""
+    leaps = state.leaps if state.leaps is not None else _open_gaps(state)
+    window = text.windows.get(at)
+    if window is None:
+        end = min(at + MAX_GAP + 1, text.hard[at])
+        window = text.windows[at] = frozenset(s for here in text.symbols[at:end] for s in here)
+    if leaps.keys().isdisjoint(window):
+        return
+    near = text.soft[at]
+    for place in range(at, min(at + state.reach + 1, text.hard[at])):
+        for symbol in text.symbols[place]:
+            for size, targets in leaps.get(symbol, ()):
+                if place - at <= size and (place < near or size > NEAR_GAP):
+                    jumped = (*skipped, *range(at, place)) if place > at else skipped
+                    arrived.extend((nxt, place + 1, jumped) for nxt in targets)
 
-    def closure(node: _Node) -> tuple[_Node, ...]:
-        known = reach.get(id(node))
-        if known is None:
-            found = {id(node): node}
-            todo = [node]
-            while todo:
-                for nxt in todo.pop().empties:
-                    if id(nxt) not in found:
-                        found[id(nxt)] = nxt
-                        todo.append(nxt)
-            known = reach[id(node)] = tuple(
-                n for n in found.values() if n is node or n.edges or n.gaps or n.outs
-            )
-        return known
 
-    def state(node: _Node) -> State:
-        known = states.get(id(node))
-        if known is None:
-            known = states[id(node)] = State()
-            order.append(node)
-        return known
+def _link(node: _Node, symbol: str, end: _Node) -> None:
+    known = node.edges.get(symbol)
+    if isinstance(known, list):
+        known.append(end)
+    else:
+        node.edges[symbol] = [end]
 
-    def targets(nodes: Iterable[_Node]) -> tuple[State, ...]:
-        found = {id(n): n for node in nodes for n in closure(node)}
-        return tuple(state(n) for n in found.values() if n.edges or n.gaps or n.outs)
 
-    start = State()
-    for node in closure(root):
-        for symbol, nodes in node.edges.items():
-            start.edges[symbol] = tuple(dict.fromkeys(start.edges.get(symbol, ()) + targets(nodes)))
-    done = 0
-    while done < len(order):
-        node = order[done]
-        done += 1
-        mine = states[id(node)]
-        mine.edges = {symbol: targets(nodes) for symbol, nodes in node.edges.items()}
-        for size, nxt in node.gaps:
-            mine.reach = max(mine.reach, size)
-            for entry in closure(nxt):
-                for symbol, nodes in entry.edges.items():
-                    mine.leaps[symbol] = mine.leaps.get(symbol, ()) + tuple((size, s) for s in targets(nodes))
-        mine.outs = tuple(dict.fromkeys(node.outs))
-        mine.goes_on = bool(mine.edges) or mine.reach >= 0
-    return start
+def _open_gaps(node: _Node) -> dict[str, tuple[tuple[int, tuple[_Node, ...]], ...]]:
+    """``leaps`` and ``reach`` of a state from its gaps."""
+    found: dict[str, dict[tuple[int, int], tuple[int, tuple[_Node, ...]]]] = {}
+    for size, nxt in node.gaps:
+        node.reach = max(node.reach, size)
+        for entry in _reached([nxt]):
+            for symbol, nodes in list(entry.edges.items()):
+                targets = _reached(nodes) if isinstance(nodes, list) else nodes
+                found.setdefault(symbol, {})[(id(entry), size)] = (size, targets)
+    node.leaps = {symbol: tuple(ways.values()) for symbol, ways in found.items()}
+    return node.leaps
+
+
+def _reached(nodes: Iterable[_Node]) -> tuple[_Node, ...]:
+    """The states and all that they reach without a token, each once."""
+    found = {id(n): n for n in nodes}
+    todo = list(found.values())
+    while todo:
+        for nxt in todo.pop().empties:
+            if id(nxt) not in found:
+                found[id(nxt)] = nxt
+                todo.append(nxt)
+    return tuple(n for n in found.values() if n.edges or n.gaps or n.outs)
+
+
+def _forget(root: _Node) -> None:
+    """Drop what only building needed, and let the root begin every pattern that may skip its first element."""
+    for entry in _reached([root]):
+        if entry is not root:
+            for symbol, nodes in entry.edges.items():
+                for node in nodes:
+                    _link(root, symbol, node)
+    seen = {id(root)}
+    todo = [root]
+    while todo:
+        node = todo.pop()
+        node.shared = {}
+        following = [n for nodes in node.edges.values() for n in nodes]
+        for nxt in (*following, *node.empties, *(n for _, n in node.gaps)):
+            if id(nxt) not in seen:
+                seen.add(id(nxt))
+                todo.append(nxt)
