@@ -243,9 +243,9 @@ def _related(rel: Rel | None, minute: int) -> Part:
         case Rel.AFTER | Rel.FROM:
             return Part(minute, DAY_MINUTES)
         case Rel.BEFORE | Rel.UNTIL:
-            return Part(0, minute)
+            return Part(0, max(1, minute))
         case Rel.AROUND:
-            return Part(max(0, minute - AROUND_MINUTES), minute + AROUND_MINUTES + 1)
+            return Part(max(0, minute - AROUND_MINUTES), min(DAY_MINUTES, minute + AROUND_MINUTES + 1))
         case _:
             return Part(minute, minute + 1)
 
@@ -268,7 +268,7 @@ def settle_clocks(items: Sequence[Item], frame: Frame) -> list[Item]:
             until = out[stop + 1]
             assert isinstance(until, Clock)
             if out[stop] is Mark.TO:
-                settled, stop = Part(minute, _later(until, minute)), stop + 2
+                settled, stop = Part(minute, max(minute + 1, _later(until, minute))), stop + 2
             else:
                 settled = Part(minute, minute + 1)
         else:

@@ -92,7 +92,7 @@ _AMPM = r"(?: ?(?:a\.?m\.?|p\.?m\.?)(?![a-z]))"
 _MIN = r"(?:five|ten|quarter|a quarter|twenty five|twenty-five|twenty|5|10|15|20|25)"
 CLOCK = (
     rf"(?:half(?: past)? {HOUR}\b{_AMPM}?|{_MIN}(?: minutes)? (?:past|to) {HOUR}\b{_AMPM}?"
-    rf"|\d{{1,2}}[:.h]\d{{2}}(?!\d|[./]){_AMPM}?|{HOUR}{_AMPM}|(?:noon|midday|midnight)\b"
+    rf"|(?:[01]?\d|2[0-3])[:.h][0-5]\d(?!\d|[./]){_AMPM}?|{HOUR}{_AMPM}|(?:noon|midday|midnight)\b"
     rf"|{HOUR} (?:thirty|fifteen|forty[- ]five)\b{_AMPM}?"
     rf"|{HOUR} ?o ?'?clock{_AMPM}?)"
 )
@@ -119,7 +119,11 @@ Handler = Callable[["re.Match[str]", Frame], Sequence[Item]]
 
 def number(word: str) -> int:
     """ "three", "a couple of", "12" → a number."""
-    return int(word) if word.isdigit() else _NUMBER[word]
+    if word.isdigit():
+        return int(word)
+    if word not in _NUMBER:
+        raise ValueError("not a number word")
+    return _NUMBER[word]
 
 
 def clock(text: str) -> Clock:
@@ -143,7 +147,7 @@ def clock(text: str) -> Clock:
         hour, minute = number(spoken[1].lstrip("0")), {"thirty": 30, "fifteen": 15}.get(spoken[2], 45)
     else:
         hour, minute = number(re.sub(r" ?o ?'?clock$", "", body).lstrip("0")), 0
-    total = min(hour, 24) * 60 + min(minute, 59)
+    total = min(hour * 60 + minute, 24 * 60 - 1)
     if ampm:
         total = total % 720 + (720 if ampm[1] == "p" else 0)
     fixed = bool(ampm) or hour >= 13 or hour == 0 or bool(digital and digital[1].startswith("0"))
@@ -357,10 +361,14 @@ def scan(text: str, frame: Frame) -> list[Item]:
             continue
         for pattern, handler in _COMPILED:
             found = pattern.match(text, at)
-            if found and found.end() > at:
+            if not found or found.end() == at:
+                continue
+            try:
                 items += handler(found, frame)
-                at = found.end()
-                break
+            except ValueError:
+                continue  # looks like a number and is none
+            at = found.end()
+            break
         else:
             step = _STEP.match(text, at)
             at = step.end() if step else at + 1

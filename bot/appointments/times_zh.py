@@ -51,7 +51,7 @@ _BEFORE = r"(?:之前|以前|前)"
 _AFTER = r"(?:之后|以后|后|过后)"
 CLOCK = (
     rf"(?:差(?:一刻|{_NUM}分)(?:钟)?(?:到)?{_NUM}[点點]|{_NUM}[点點](?:半|一刻|三刻|{_NUM}分?|整|钟|鐘)?(?![天月日号])"
-    rf"|\d{{1,2}}[:：]\d{{2}}|{_NUM}时(?:半|{_NUM}分)?)"
+    rf"|(?:[01]?\d|2[0-3])[:：][0-5]\d|{_NUM}时(?:半|{_NUM}分)?)"
 )
 
 Handler = Callable[["re.Match[str]", Frame], Sequence[Item]]
@@ -68,6 +68,8 @@ def number(text: str) -> int:
         return int(text)
     if "十" in text:
         tens, _, ones = text.partition("十")
+        if not {tens, ones} <= {"", *_DIGITS}:
+            raise ValueError("not a Chinese number")
         return (_DIGITS[tens] if tens else 1) * 10 + (_DIGITS[ones] if ones else 0)
     value = 0
     for char in text:
@@ -92,7 +94,7 @@ def clock(text: str) -> Clock:
         assert m is not None
         hour = number(m[1])
         minute = {"半": 30, "一刻": 15, "三刻": 45}.get(m[2] or "", 0) or (number(m[3]) if m[3] else 0)
-    return Clock(min(hour, 24) * 60 + min(minute, 59), hour >= 13 or hour == 0)
+    return Clock(min(hour * 60 + minute, 24 * 60 - 1), hour >= 13 or hour == 0)
 
 
 def _days(n: int) -> dt.timedelta:
@@ -246,10 +248,14 @@ def scan(text: str, frame: Frame) -> list[Item]:
     while at < len(text):
         for pattern, handler in _COMPILED:
             found = pattern.match(text, at)
-            if found and found.end() > at:
+            if not found or found.end() == at:
+                continue
+            try:
                 items += handler(found, frame)
-                at = found.end()
-                break
+            except ValueError:
+                continue  # looks like a number and is none (十十点)
+            at = found.end()
+            break
         else:
             at += 1
     return _tidy(items)
