@@ -61,6 +61,9 @@ ZH_STOP = tuple(
 )
 """Chinese phrases without a topic, longest first, taken out before bigrams are made."""
 
+_ZH_FUNCTION = frozenset(
+    "的了呢吧啊呀吗地得着过您你他她它们可以能会就都也还很要请让一些点有在和与或是把被对为从到时候后个这那所因如果用"
+)
 _ZH_PARTICLE_RE = re.compile(r"[的了呢吧啊呀吗地得着过]|您|你|他|她|它|们")
 _ZH_STOP_RE = re.compile("|".join(map(re.escape, ZH_STOP)))
 
@@ -204,7 +207,8 @@ EN_FUNCTION = frozenset(
     """a an the and or but of to in on at for with from by as is are was were be been being am do does did
     done has have had having it its this that these those you your yours they them their he she his her we
     our us i me my so if when than then there which who what while can could may might will would shall
-    should also very just some any such not no n't don't doesn't isn't aren't can't cannot won't into out up down about over under s t""".split()
+    should also very just some any such not no n't don't doesn't isn't aren't can't cannot won't into out up down about over under s t
+    help helps helping helped feel feels feeling keep keeps keeping make makes get gets getting getting""".split()
 )
 """Words without a claim of their own; the guard counts every other word. Smaller than :data:`EN_STOP` on
 purpose."""
@@ -256,6 +260,12 @@ def content_terms(text: str, lang: str) -> list[str]:
         return _chinese(_ZH_PARTICLE_RE.sub("", folded), keep_stop=True)
     words = [w for found in _WORD_RE.findall(folded) for w in _SPELLINGS.get(found, found).split()]
     return [stem(w) for w in words if w not in EN_FUNCTION]
+
+
+def claim_characters(text: str) -> frozenset[str]:
+    """The Chinese characters that carry what a sentence claims. Bigrams break at every reworded character, single
+    characters do not: the guard takes the mean of both."""
+    return frozenset(c for c in normalise(text, "zh") if _CJK_RUN_RE.match(c)) - _ZH_FUNCTION
 
 
 def terms(text: str, lang: str) -> list[str]:

@@ -67,6 +67,17 @@ def test_the_articles_own_sentences_pass(lang: str, guard: Guard, passages: tupl
     assert len(refused) <= 0.05 * total, (len(refused), total, refused)
 
 
+@pytest.mark.parametrize("lang", ["en", "zh"])
+def test_most_honest_paraphrases_pass(lang: str, guard: Guard, passages: tuple[Passage, ...]) -> None:
+    """What is refused here is replaced by the passage's own sentence: dull, not wrong. Written after the guard."""
+    data: dict[str, Any] = yaml.safe_load((HERE / f"guard_{lang}.yml").read_text(encoding="utf-8"))
+    by_id = {p.id: p for p in passages if p.lang == lang}
+    refused = [
+        s for s, pid in data["paraphrase"] if not guard.check(s, GuardContext(lang, (by_id[pid],))).allowed
+    ]
+    assert len(data["paraphrase"]) >= 25 and len(refused) <= 4, refused
+
+
 def test_a_mark_that_names_the_wrong_passage_does_not_support(
     guard: Guard, passages: tuple[Passage, ...]
 ) -> None:
