@@ -58,10 +58,13 @@ def asset(body: str, content_type: str) -> Asset:
 
 
 def alarm_words(directory: Path = HERE / "ui") -> dict[str, list[str]]:
-    """The word lists by which the widget, left alone, recognises a likely emergency
-    (``ui/alarm_words.json``)."""
+    """``{"emergency": […], "crisis": […]}`` of all languages together (``ui/alarm_words.json``).
+
+    By these the widget, left alone, recognises a likely emergency or a person in crisis.
+    """
     data = json.loads((directory / "alarm_words.json").read_text(encoding="utf-8"))
-    return {lang: list(words) for lang, words in data["words"].items()}
+    languages = data["words"].values()
+    return {kind: [word for words in languages for word in words[kind]] for kind in ("emergency", "crisis")}
 
 
 def widget_config(clinic: Clinic, texts: InterfaceTexts, exit_url: str = DEFAULT_EXIT_URL) -> dict[str, Any]:

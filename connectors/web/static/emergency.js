@@ -13,16 +13,20 @@ const escaped = (text) => text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
 
 /** One expression for all languages; Latin words at word edges, Chinese anywhere; an apostrophe may be missing. */
 function alarmExpression(words) {
-  const forms = Object.values(words).flat().map((word) => {
+  const forms = words.map((word) => {
     const body = escaped(normalised(word)).replace(/'/g, "'?");
     return /^[a-z]/.test(body) ? `(?<![a-z])${body}(?![a-z])` : body;
   });
   return new RegExp(forms.join("|"), "u");
 }
 
-const ALARM = alarmExpression(CONFIG.alarm);
+const ALARMS = Object.entries(CONFIG.alarm).map(([kind, words]) => [kind, alarmExpression(words)]);
 
-const looksLikeEmergency = (text) => ALARM.test(normalised(text.slice(0, MAX_TEXT_CHARS)));
+/** "emergency", "crisis" or "": what a text may be about. An emergency comes first where it may be both. */
+function likelyAlarm(text) {
+  const plain = normalised(text.slice(0, MAX_TEXT_CHARS));
+  return ALARMS.find(([, expression]) => expression.test(plain))?.[0] || "";
+}
 
 /** A tel: address made of digits and + only, whatever was in the number. */
 const telephone = (number) => "tel:" + String(number).replace(/[^0-9+]/g, "");

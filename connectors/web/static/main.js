@@ -119,9 +119,9 @@ class Widget {
 
   /** Law 3: if nothing answers a likely emergency within seconds, this answers it. */
   watch(item) {
-    const alarming = looksLikeEmergency(item.text) || looksLikeEmergency(item.title);
+    const alarming = likelyAlarm(item.text) || likelyAlarm(item.title || "");
     const wait = alarming ? (this.link.broken ? 300 : ALONE_AFTER_MS) : UNSENT_AFTER_MS;
-    const timer = setTimeout(() => this.alone(item, alarming ? "unreached" : ""), wait);
+    const timer = setTimeout(() => this.alone(item, alarming, "unreached"), wait);
     this.timers.set(item.id, { alarming, item, timer });
   }
 
@@ -130,7 +130,7 @@ class Widget {
     const watched = this.timers.get(id);
     this.unwatch(id);
     if (!watched?.alarming) return;
-    const timer = setTimeout(() => this.alone(watched.item, "slow"), SLOW_AFTER_MS - ALONE_AFTER_MS);
+    const timer = setTimeout(() => this.alone(watched.item, watched.alarming, "slow"), SLOW_AFTER_MS - ALONE_AFTER_MS);
     this.timers.set(id, { ...watched, taken: true, timer });
   }
 
@@ -144,12 +144,12 @@ class Widget {
     for (const id of [...this.timers.keys()]) this.unwatch(id);
   }
 
-  /** `alarm`: "unreached" or "slow" for a likely emergency, "" for any other message. */
-  alone(item, alarm) {
+  /** Nobody answered. `kind`: what it may be ("emergency", "crisis" or ""); `why`: "unreached" or "slow". */
+  alone(item, kind, why) {
     this.timers.delete(item.id);
-    if (alarm) {
-      this.raise({ kind: "emergency", alone: alarm });
-      this.view.addNotice(this.t(`${alarm}_emergency`));
+    if (kind) {
+      this.raise({ kind, alone: why });
+      this.view.addNotice(this.t(`${why}_${kind}`));
     } else {
       this.view.setPending(this.nodes.get(item.id), true);
       if (!this.outage) this.view.addNotice(this.t("alone_other"));
@@ -224,7 +224,7 @@ class Widget {
       const watched = this.timers.get(item.id);
       if (watched?.alarming) {
         this.unwatch(item.id);
-        this.alone(item, "unreached");
+        this.alone(item, watched.alarming, "unreached");
       }
     }
   }

@@ -171,7 +171,7 @@ class View {
     this.typing = el("div", { class: "typing", role: "status" });
     this.quick = el("div", { class: "quick", role: "group" });
     this.scroll = el("div", { class: "scroll", tabindex: "0", role: "region" }, this.log, this.stream, this.typing, this.quick);
-    this.jump = el("button", { class: "jump", type: "button", hidden: true, onclick: () => this.toBottom() }, icon("down"), el("span", {}));
+    this.jump = el("button", { class: "jump", type: "button", hidden: true, onclick: () => this.toBottom() }, icon("down"), el("span", { class: "hidden-label" }));
     this.buildForm();
     this.personButton = el("button", { class: "text-button", type: "button", onclick: () => this.hooks.person() });
     this.clearButton = el("button", { class: "text-button", type: "button", onclick: () => this.hooks.clear() });
