@@ -133,7 +133,7 @@ def assess(
     for who in dict.fromkeys(e.finding.who for e in case.entries):
         facts = _facts(case, who, turn, knowledge, profile)
         for rule in ruleset.rules:
-            if rule.triggers.isdisjoint(facts.by_id):
+            if any(need.isdisjoint(facts.by_id) for need in rule.needs):
                 continue
             hit = _apply(rule, facts, who)
             if hit is not None:

@@ -303,15 +303,19 @@ def concepts_in(node: Any) -> Iterator[str]:
                 yield from concepts_in(child)
 
 
-def triggers_in(node: Any) -> Iterator[str]:
-    """Ids of findings and values that can make a tree hold; without any of them it cannot."""
+def needs_of(node: Any) -> tuple[frozenset[str], ...]:
+    """Sets of ids of each of which at least one must be known for a tree to hold; a quick test before the full one.
+    ``{all: [a, {any: [b, c]}]}`` needs one of {a} and one of {b, c}."""
     if isinstance(node, str):
-        yield node
-    elif isinstance(node, dict):
-        if "finding" in node:
-            yield str(node["finding"])
-        if "vital" in node:
-            yield VITALS[node["vital"]]
-        for key in ("all", "any", "of"):
-            for child in node.get(key) or []:
-                yield from triggers_in(child)
+        return (frozenset([node]),)
+    if "finding" in node:
+        return (frozenset([str(node["finding"])]),)
+    if "vital" in node:
+        return (frozenset([VITALS[node["vital"]]]),)
+    if "all" in node:
+        return tuple(need for child in node["all"] for need in needs_of(child))
+    if "any" in node or "of" in node:
+        children = [needs_of(child) for child in node.get("any") or node["of"]]
+        if all(children):
+            return (frozenset().union(*(need for child in children for need in child)),)
+    return ()

@@ -19,7 +19,7 @@ from bot.triage.conditions import (
     age_range,
     compile_condition,
     concepts_in,
-    triggers_in,
+    needs_of,
 )
 from bot.triage.level import Level
 from nlu.findings.lexicon import LexiconError, content_hash, read_yaml, refuse
@@ -79,7 +79,7 @@ class Population:
 @dataclass(frozen=True, slots=True)
 class Rule:
     """One rule, ready to be applied. ``concepts`` are the ids its tree names,
-    ``triggers`` those (and the values) without any of which it cannot hold; ``file`` where it stands."""
+    ``needs`` sets of ids of each of which it needs one; ``file`` where it stands."""
 
     id: str
     level: Level
@@ -91,7 +91,7 @@ class Rule:
     basis: str
     review: str
     concepts: frozenset[str]
-    triggers: frozenset[str]
+    needs: tuple[frozenset[str], ...]
     file: str
 
 
@@ -151,7 +151,7 @@ def _rule(path: Path, i: int, entry: Any) -> Rule:
     return Rule(
         entry["id"], Level.from_code(entry["level"]), entry.get("path"), dict(reason), population, holds,
         _source(entry["source"], bad), entry["basis"], str(entry["review"]),
-        frozenset(concepts_in(entry["when"])), frozenset(triggers_in(entry["when"])), path.name,
+        frozenset(concepts_in(entry["when"])), needs_of(entry["when"]), path.name,
     )  # fmt: skip
 
 

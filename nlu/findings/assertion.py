@@ -9,6 +9,7 @@ reading that keeps the finding wins. It knows no rules and no levels.
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -26,6 +27,8 @@ LIST_REACH = 60
 """Tokens that a list of denied symptoms may span."""
 BACK_REACH = 4
 RESOLVED_REACH = 14
+RESOLVED_LOOK = 80
+"""Tokens between "it's gone" and the nearest finding, and between it and the farthest that it may speak of."""
 LASTING_KINDS = frozenset(["condition", "risk", "medicine", "context", "exposure"])
 """Kinds that an old date does not end: "diagnosed with diabetes in 2010" is diabetes now."""
 RELATIVES = frozenset(
@@ -296,7 +299,8 @@ class _Judge:
         if mention.kind == "self":
             return
         if mention.kind == "they":
-            named = [p for p in r.persons if p.start < mention.start and not self._reporting(p)]
+            found = bisect_left(r.persons, mention.start, key=lambda p: p.start)
+            named = [p for p in r.persons[max(0, found - NEAREST) : found] if not self._reporting(p)]
             out.subject, out.person = Subject.OTHER, named[-1].kind if named else "other"
             return
         out.subject, out.person = Subject.OTHER, mention.kind
@@ -308,8 +312,9 @@ class _Judge:
         for kind in ("self", "they"):
             for cue in r.cues.last_before(kind, limit - 1, 1):
                 best = cue if best is None or cue.start > best.start else best
-        for person in reversed(r.persons):
-            if person.start >= limit or self._reporting(person):
+        found = bisect_left(r.persons, limit, key=lambda p: p.start)
+        for person in reversed(r.persons[max(0, found - NEAREST) : found]):
+            if self._reporting(person):
                 continue
             if best is None or person.start > best.start:
                 best = person
@@ -320,7 +325,8 @@ class _Judge:
         r = self.r
         if r.cues.all("self") or r.cues.all("self_weak"):
             return None
-        later = [p for p in r.persons if p.start >= self.hit.end and not self._reporting(p)]
+        found = bisect_left(r.persons, self.hit.end, key=lambda p: p.start)
+        later = [p for p in r.persons[found : found + NEAREST] if not self._reporting(p)]
         return later[0].kind if later else None
 
     def _reporting(self, person: CueHit) -> bool:
@@ -344,23 +350,21 @@ class _Judge:
 
     def _year(self, low: int, high: int) -> CueHit | None:
         """A calendar year that is not "since 2010"."""
-        words = self.r.tokens.words
-        for place in range(low, high):
-            word = words[place]
-            if len(word) == 4 and word.isdigit() and "1900" <= word <= "2099":
-                before = words[place - 1] if place else ""
-                after = words[place + 1] if place + 1 < len(words) else ""
-                beside = place in (self.hit.end, self.hit.end + 1, self.hit.start - 1) and before != "since"
-                if beside or before in _YEAR_AFTER or after == "年":
-                    return CueHit("past", place, place + 1)
+        words, years = self.r.tokens.words, self.r.years
+        for place in years[bisect_left(years, low) : bisect_left(years, high)]:
+            before = words[place - 1] if place else ""
+            after = words[place + 1] if place + 1 < len(words) else ""
+            beside = place in (self.hit.end, self.hit.end + 1, self.hit.start - 1) and before != "since"
+            if beside or before in _YEAR_AFTER or after == "年":
+                return CueHit("past", place, place + 1)
         return None
 
     def _clause(self) -> tuple[int, int]:
         """The part of the sentence around the hit between commas and stop words; a part that holds no concept of
         its own belongs to its neighbour ("ten years ago, I had a stroke")."""
         r = self.r
-        edges = [self.low, *_clause_edges(r, self.low, self.high), self.high]
-        index = max(i for i, e in enumerate(edges[:-1]) if e <= self.hit.start)
+        edges = clause_edges(r, r.sentence_of[self.hit.start])
+        index = bisect_right(edges, self.hit.start) - 1
         low, high = edges[index], edges[index + 1]
         if index > 0 and not any(r.covered[edges[index - 1] : low]):
             low = edges[index - 1]
@@ -370,7 +374,7 @@ class _Judge:
 
     def _fiction(self) -> None:
         r = self.r
-        cues = [c for c in r.cues.all("fiction") if c.start < self.high]
+        cues = r.cues.last_before("fiction", self.high - 1, 1)
         if not cues:
             return
         here = [c for c in cues if c.start >= self.low]
@@ -390,30 +394,36 @@ _SAME_CLAUSE = frozenset(
 """Stop words that end a negation but open no clause of their own for time and modifiers."""
 
 
-def _clause_edges(reading: Reading, low: int, high: int) -> list[int]:
-    """Token places where a new clause of the sentence begins."""
-    edges = {p for p in range(low + 1, high) if reading.tokens.breaks[p] == SOFT}
-    edges.update(
-        c.start
-        for c in reading.cues.between("stop", low + 1, high)
-        if not reading.covered[c.start] and reading.tokens.words[c.start] not in _SAME_CLAUSE
-    )
-    return sorted(edges)
+def clause_edges(reading: Reading, sentence: int) -> list[int]:
+    """Token places where the clauses of a sentence begin, its own start and end included; worked out once."""
+    known = reading.clause_starts.get(sentence)
+    if known is None:
+        low, high = reading.sentences[sentence]
+        edges = {p for p in range(low + 1, high) if reading.tokens.breaks[p] == SOFT} | {low, high}
+        edges.update(
+            c.start
+            for c in reading.cues.between("stop", low + 1, high)
+            if not reading.covered[c.start] and reading.tokens.words[c.start] not in _SAME_CLAUSE
+        )
+        known = reading.clause_starts[sentence] = sorted(edges)
+    return known
 
 
 def _resolve(reading: Reading, judged: list[Asserted], concepts: Mapping[str, Concept]) -> None:
     """ "I had a fever last week but it's gone": the cue looks back. Sticky concepts stay (rule 6)."""
+    starts = [a.hit.start for a in judged]
     for cue in reading.cues.all("resolved"):
-        low, high = reading.sentences[reading.sentence_of[cue.start]]
-        edges = _clause_edges(reading, low, high)
-        own_end = min((e for e in edges if e >= cue.end), default=high)
+        low, _high = reading.sentences[reading.sentence_of[cue.start]]
+        edges = clause_edges(reading, reading.sentence_of[cue.start])
+        own_end = edges[min(bisect_left(edges, cue.end), len(edges) - 1)]
         if _came_back(reading, cue, own_end):
             continue
-        before = [a for a in judged if low <= a.hit.start < cue.start and a.hit.end <= cue.end]
+        first = bisect_left(starts, max(low, cue.start - RESOLVED_LOOK))
+        before = [a for a in judged[first : bisect_left(starts, cue.start)] if a.hit.end <= cue.end]
         if not before and cue.start - low <= 3 and low > 0:
             sentence = reading.sentence_of[cue.start] - 1
             start, end = reading.sentences[sentence]
-            before = [a for a in judged if start <= a.hit.start < end]
+            before = judged[bisect_left(starts, max(start, end - RESOLVED_LOOK)) : bisect_left(starts, end)]
         if not before:
             continue
         nearest = max(a.hit.end for a in before)
@@ -431,7 +441,7 @@ def _resolve(reading: Reading, judged: list[Asserted], concepts: Mapping[str, Co
             "feeling",
             "got",
         )
-        own_clause = max((e for e in edges if e <= cue.start), default=low)
+        own_clause = edges[bisect_right(edges, cue.start) - 1]
         same = [a for a in before if a.hit.start >= own_clause]
         chosen = before if pronoun or not same else same
         for a in chosen:

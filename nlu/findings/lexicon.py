@@ -22,6 +22,7 @@ from nlu.findings.matcher import Matcher
 from nlu.findings.normalise import Normaliser
 from nlu.findings.patterns import Element, PatternError, PatternParser
 from nlu.findings.spelling import Speller
+from nlu.findings.tokens import tokenise
 
 HERE = Path(__file__).parent
 VOCABULARY_DIR = HERE / "vocabulary"
@@ -91,6 +92,10 @@ class Payload:
     kill: bool = False
 
 
+Replacements = Mapping[str, tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]]
+"""First typed token → (typed tokens, meant tokens), longest first."""
+
+
 @dataclass(frozen=True, slots=True)
 class Language:
     """Everything known of one language."""
@@ -99,7 +104,8 @@ class Language:
     matcher: Matcher
     payloads: tuple[Payload, ...]
     speller: Speller
-    replacements: Mapping[str, str]
+    replacements: Replacements
+    pinyin: frozenset[str]
     surface_forms: int
 
 
@@ -309,8 +315,20 @@ class _LanguageBuilder:
             raise LexiconError("\n".join(faults))
         matcher = Matcher(parsed)
         speller = Speller(matcher.words, matcher.prefixes, self.words, canonical)
-        replacements = {k: v for k, v in self.misspellings.items() if k not in canonical}
-        return Language(self.code, matcher, tuple(payloads), speller, replacements, len(self.sources))
+        slips = {k: v for k, v in self.misspellings.items() if k not in canonical}
+        pinyin = frozenset(k for k in slips if k.isascii())
+        return Language(
+            self.code, matcher, tuple(payloads), speller, _by_first_token(slips), pinyin, len(self.sources)
+        )
+
+
+def _by_first_token(slips: Mapping[str, str]) -> Replacements:
+    found: dict[str, list[tuple[tuple[str, ...], tuple[str, ...]]]] = {}
+    for wrong, meant in slips.items():
+        typed = tuple(tokenise(wrong).words)
+        if typed:
+            found.setdefault(typed[0], []).append((typed, tuple(tokenise(meant).words)))
+    return {first: tuple(sorted(ways, key=lambda w: -len(w[0]))) for first, ways in found.items()}
 
 
 def _texts(path: Path, keys: tuple[str | int, ...], value: Any) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from nlu.findings.lexicon import Knowledge, Language, Payload
+from nlu.findings.lexicon import Knowledge, Language, Payload, Replacements
 from nlu.findings.matcher import Match
 from nlu.findings.normalise import Normalised, unmask
 from nlu.findings.tokens import HARD, Tokens, is_cjk, tokenise
@@ -100,6 +100,8 @@ class Reading:
     sentence_of: list[int] = field(default_factory=list)
     covered: list[bool] = field(default_factory=list)
     light: list[bool] = field(default_factory=list)
+    clause_starts: dict[int, list[int]] = field(default_factory=dict)
+    years: list[int] = field(default_factory=list)
 
     def span(self, start: int, end: int) -> tuple[int, int]:
         """Characters of the original text for a token range."""
@@ -130,6 +132,9 @@ def read(text: str, knowledge: Knowledge, codes: Sequence[str]) -> Reading:
                 marks.append((payload, match))
     _settle_hits(reading, hits)
     _settle_cues(reading, marks)
+    reading.years = [
+        i for i, w in enumerate(tokens.words) if len(w) == 4 and w.isdigit() and "1900" <= w <= "2099"
+    ]
     return reading
 
 
@@ -194,26 +199,21 @@ def _copy(out: Tokens, tokens: Tokens, first: int, end: int, parts: Sequence[str
         out.marks.append(tokens.marks[first] if n == 0 else "")
 
 
-def _replace(tokens: Tokens, table: Mapping[str, str]) -> Tokens:
+def _replace(tokens: Tokens, table: Replacements) -> Tokens:
     """Replace token sequences ("xiong tong" → 胸 痛, 胸们 → 胸闷); longest first."""
-    keys: dict[str, list[tuple[tuple[str, ...], tuple[str, ...]]]] = {}
-    for wrong, meant in table.items():
-        typed = tuple(tokenise(wrong).words)
-        if typed:
-            keys.setdefault(typed[0], []).append((typed, tuple(tokenise(meant).words)))
-    if not any(w in keys for w in tokens.words):
+    if table.keys().isdisjoint(tokens.words):
         return tokens
     out = Tokens([], [], [], [], [], [], tokens.tail_asked)
     i = 0
     while i < len(tokens):
-        best: tuple[tuple[str, ...], tuple[str, ...]] | None = None
-        for sequence, right in keys.get(tokens.words[i], ()):
-            if tuple(tokens.words[i : i + len(sequence)]) == sequence and not any(
-                tokens.breaks[i + 1 : i + len(sequence)]
-            ):
-                best = (sequence, right) if best is None or len(sequence) > len(best[0]) else best
-        size = 1 if best is None else len(best[0])
-        _copy(out, tokens, i, i + size, [tokens.words[i]] if best is None else best[1])
+        size = 1
+        parts: tuple[str, ...] = (tokens.words[i],)
+        for typed, meant in table.get(tokens.words[i], ()):
+            end = i + len(typed)
+            if tuple(tokens.words[i:end]) == typed and not any(tokens.breaks[i + 1 : end]):
+                size, parts = len(typed), meant
+                break
+        _copy(out, tokens, i, i + size, parts)
         i += size
     return out
 
