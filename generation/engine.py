@@ -181,13 +181,21 @@ class Engine:
         failures = 0
         loop = asyncio.get_running_loop()
         while True:
-            ready_for = await self._run_once()
+            ready_for = await self._run_guarded()
             failures = 1 if ready_for >= HEALTHY_S else failures + 1
             self._on_restart()
             wait = self._waits[min(failures, len(self._waits)) - 1]
             log.warning("generation worker ended: restart %d in %.1f s", failures, wait)
             until = loop.time() + wait
             await asyncio.sleep(until - loop.time())
+
+    async def _run_guarded(self) -> float:
+        """:meth:`_run_once`, where a worker that cannot be started or talks nonsense counts as one that ended."""
+        try:
+            return await self._run_once()
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            log.error("generation worker unusable: %s", type(error).__name__)
+            return 0.0
 
     async def _run_once(self) -> float:
         """Run one worker to its end. Returns for how many seconds it was ready."""

@@ -46,6 +46,8 @@ DEADLINE_S = 60.0
 """Longest answer the server works on; callers have shorter deadlines of their own."""
 OPEN_PATHS = frozenset({"/healthz", "/readyz"})
 """What a load balancer asks without a token."""
+WRITE_S = 10.0
+"""A client that does not read for this long is gone: it must not hold a place in the batch."""
 MIN_TOKEN_CHARS = 16
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -117,7 +119,9 @@ async def _healthz(_: web.Request) -> web.Response:
 async def _readyz(request: web.Request) -> web.Response:
     engine = request.app[ENGINE]
     status = 200 if engine.state is State.READY else 503
-    return web.json_response({"state": engine.state.value, "fault": engine.fatal}, status=status)
+    return web.json_response(
+        {"state": engine.state.value, "fault": "model_not_loaded" if engine.fatal else None}, status=status
+    )
 
 
 async def _models(request: web.Request) -> web.Response:
@@ -237,6 +241,10 @@ class _Call:
                 await response.write(_event(body))
             except ConnectionResetError:
                 self.outcome = "cancelled"
+            except TimeoutError:
+                self.outcome = "slow_client"
+                if self._request.transport:
+                    self._request.transport.abort()
         return response
 
     async def _send(self, response: web.StreamResponse, event: Delta | Finish, extra: dict[str, str]) -> None:
@@ -244,7 +252,8 @@ class _Call:
             chunk = self._object("chat.completion.chunk", {"delta": {**extra, "content": event.text}}, None)
         else:
             chunk = self._object("chat.completion.chunk", {"delta": extra}, event.reason)
-        await response.write(_event(chunk))
+        async with asyncio.timeout(WRITE_S):
+            await response.write(_event(chunk))
 
     def _object(self, kind: str, choice: dict[str, Any], finish: str | None) -> dict[str, Any]:
         return {
