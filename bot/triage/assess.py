@@ -132,9 +132,7 @@ def assess(
     hits: list[RuleHit] = []
     for who in dict.fromkeys(e.finding.who for e in case.entries):
         facts = _facts(case, who, turn, knowledge, profile)
-        for rule in ruleset.rules:
-            if any(need.isdisjoint(facts.by_id) for need in rule.needs):
-                continue
+        for rule in ruleset.candidates(facts.by_id.keys()):
             hit = _apply(rule, facts, who)
             if hit is not None:
                 hits.append(hit)

@@ -7,7 +7,7 @@ It reads data and knows nothing of messages.
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -101,6 +101,23 @@ class Ruleset:
 
     rules: tuple[Rule, ...]
     rules_hash: str
+    by_need: Mapping[str, tuple[int, ...]]
+
+    def candidates(self, known: Collection[str]) -> list[Rule]:
+        """The rules that could hold of somebody of whom these ids are known, in file order."""
+        places = {i for key in known for i in self.by_need.get(key, ())}
+        places.update(self.by_need.get("", ()))
+        rules = (self.rules[i] for i in sorted(places))
+        return [r for r in rules if not any(need.isdisjoint(known) for need in r.needs)]
+
+
+def _by_need(rules: Sequence[Rule]) -> dict[str, tuple[int, ...]]:
+    """Id → places of the rules whose smallest need has it; those without a need under the empty id."""
+    found: dict[str, list[int]] = {}
+    for place, rule in enumerate(rules):
+        for key in min(rule.needs, key=len, default=frozenset([""])):
+            found.setdefault(key, []).append(place)
+    return {key: tuple(places) for key, places in found.items()}
 
 
 def load_rules(directory: Path = RULES_DIR, cache_dir: Path | None = None) -> Ruleset:
@@ -117,7 +134,8 @@ def load_rules(directory: Path = RULES_DIR, cache_dir: Path | None = None) -> Ru
                     str(refuse(path, (i, "id"), f"{rule.id} is already in {rules[rule.id].file}"))
                 )
             rules[rule.id] = rule
-    return Ruleset(tuple(rules.values()), content_hash([directory]))
+    found = tuple(rules.values())
+    return Ruleset(found, content_hash([directory]), _by_need(found))
 
 
 def _rule(path: Path, i: int, entry: Any) -> Rule:
