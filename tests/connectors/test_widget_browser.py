@@ -127,6 +127,23 @@ async def test_open_talk_and_close_by_keyboard_alone(patient: Patient) -> None:
     await expect(launcher).to_have_attribute("aria-expanded", "false")
 
 
+async def test_focus_goes_back_to_what_opened_the_chat(patient: Patient) -> None:
+    await patient.open()
+    await patient.page.keyboard.press("Escape")
+    await expect(patient.page.locator("[data-careline-open]")).to_be_focused()
+
+
+async def test_the_past_is_not_read_out_and_the_present_is(patient: Patient) -> None:
+    await patient.open()
+    await patient.say("hello")
+    await patient.hears("Is it all right")
+    await patient.page.reload()
+    await patient.hears("Is it all right")
+    assert await patient.log.get_attribute("aria-live") == "off"
+    await asyncio.sleep(1.1)
+    assert await patient.log.get_attribute("aria-live") == "polite"
+
+
 async def test_enter_that_picks_a_character_does_not_send(patient: Patient) -> None:
     await patient.open()
     await patient.input.fill("xiong")

@@ -42,6 +42,8 @@ class Widget {
   }
 
   open(focus) {
+    const before = document.activeElement;
+    this.opener = focus && before !== document.body && before !== this.view.host ? before : null;
     this.unread = 0;
     this.view.setOpen(true, focus);
     store.keepOpen(true);
@@ -51,6 +53,7 @@ class Widget {
 
   close() {
     this.view.setOpen(false, true);
+    if (this.opener?.isConnected) this.opener.focus({ preventScroll: true });
     store.keepOpen(false);
   }
 
@@ -200,7 +203,7 @@ class Widget {
     store.write("token", frame.token);
     if (store.read("lang")) this.tellLanguage(frame.lang);
     else if (!frame.fresh && knownLanguage(frame.lang)) this.speak(knownLanguage(frame.lang));
-    this.lines(frame.history);
+    this.view.quietly(() => this.lines(frame.history));
     if (this.state !== frame.state) this.showState(frame.state, null);
     if (this.shown.size === 0 && !this.view.quick.childElementCount) this.showWelcome();
   }

@@ -289,6 +289,13 @@ class View {
     return node;
   }
 
+  /** Put lines of the past there without having them all read out. */
+  quietly(action) {
+    this.log.setAttribute("aria-live", "off");
+    action();
+    setTimeout(() => this.log.setAttribute("aria-live", "polite"), 1000);
+  }
+
   setPending(node, pending) {
     node.querySelector(".pending").hidden = !pending;
   }
