@@ -43,6 +43,8 @@ from bot.messages import Reply, now_utc
 from bot.texts import Texts
 
 Clock = Callable[[], dt.datetime]
+MAX_ANSWER_CHARS = 500
+"""An answer is short; of a longer message only the beginning is read here."""
 OFFERS = 3
 """Times offered at once: enough for a choice, few enough to read on a phone."""
 ELSEWHERE = frozenset(
@@ -125,6 +127,7 @@ class Booking:
         self, state: State, text: str, lang: str, intent: str | None = None, level: str | None = None
     ) -> Step:
         """Go on with the patient's answer. ``level`` is the case's level now; it only ever raises."""
+        text = text[:MAX_ANSWER_CHARS]
         state = dict(state)
         state["level"] = highest(state.get("level"), level)
         if state.get("level") == "emergency":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -18,6 +19,9 @@ CHILD_DEPARTMENTS = frozenset({"paediatrics", "pediatrics", "children", "child_h
 GENERAL_WORDS = (
     "check-up", "check up", "checkup", "gp", "general", "doctor", "体检", "全科", "检查", "普通",
 )  # fmt: skip
+COMMON_WORDS = frozenset(
+    {"clinic", "general", "practice", "health", "department", "medicine", "care", "centre", "center"}
+)
 UNSURE_WORDS = (
     "not sure", "don't know", "dont know", "no idea", "any", "don't mind", "whatever", "unsure",
     "不知道", "不清楚", "不确定", "都行", "随便", "都可以",
@@ -110,18 +114,27 @@ def department_for(
 
 
 def department_said(clinic: Clinic, text: str) -> str | None:
-    """The department whose name is in the text; words like "check-up" mean the first one."""
+    """The department that the text names: whole ("Skin clinic", 皮肤科) or by its own word ("the skin doctor").
+
+    Words like "check-up" or "GP" mean the first department; they count only where no other is named.
+    """
     said = words.plain(text)
+    spoken = set(re.findall(r"[a-z]+", said.replace("'s", "")))
     for department in clinic.departments:
-        for name in department.name.values():
-            if words.plain(name) in said or words.plain(name).removesuffix(" clinic") == said:
-                return department.id
-    if any(
-        word in said.split() or ((" " in word or not word.isascii() or "-" in word) and word in said)
-        for word in GENERAL_WORDS
-    ):
-        return clinic.departments[0].id
-    return None
+        names = [words.plain(name) for name in department.name.values()]
+        if any(name in said for name in names):
+            return department.id
+        if any(_own_words(name) & spoken for name in names):
+            return department.id
+    general = any(
+        re.search(rf"\b{word}\b", said) if word.isascii() else word in said for word in GENERAL_WORDS
+    )
+    return clinic.departments[0].id if general else None
+
+
+def _own_words(name: str) -> set[str]:
+    """ "women's health" → {"women"}: the words that no other department's name could be about."""
+    return set(re.findall(r"[a-z]{4,}", name.replace("'s", ""))) - COMMON_WORDS
 
 
 def clinician_said(clinic: Clinic, text: str, department: str | None) -> str | None:

@@ -32,9 +32,11 @@ _ZH_UNIT = {
     "分钟": 1 / 60, "小时": 1.0, "钟头": 1.0, "天": DAY, "日": DAY, "周": 7 * DAY, "星期": 7 * DAY, "礼拜": 7 * DAY,
     "月": 30 * DAY, "年": 365 * DAY,
 }  # fmt: skip
-_FIXED: tuple[tuple[str, float], ...] = (
+_RANGES: tuple[tuple[str, float], ...] = (
+    (r"day or two|day or so|一两天", 1.5 * DAY),
+    (r"week or two|一两(?:周|个?星期)", 10 * DAY),
     (r"less than (?:a|1|one) day|不到(?:一|1)天|under a day|一天以内", 12.0),
-    (r"1 to 3 days|1到3天|1-3 ?天|one to three days|一到三天|一两天|两三天", 2 * DAY),
+    (r"1 to 3 days|1到3天|1-3 ?天|one to three days|一到三天|两三天", 2 * DAY),
     (r"4 to 7 days|4到7天|4-7 ?天|四到七天", 5 * DAY),
     (
         r"(?:more than|over) (?:a|1|one) week|(?:1|一)(?:周|个?星期)(?:以上|多)|超过(?:一|1)(?:周|个?星期)",
@@ -44,6 +46,9 @@ _FIXED: tuple[tuple[str, float], ...] = (
         r"(?:more than|over) (?:3|three) weeks|(?:3|三)(?:周|个?星期)(?:以上|多)|超过(?:三|3)(?:周|个?星期)",
         25 * DAY,
     ),
+)
+"""Spans between two figures, read first; in hours."""
+_FIXED: tuple[tuple[str, float], ...] = (
     (r"just (?:now|started)|a moment ago|right now|刚刚|刚才|刚开始|几分钟", 0.5),
     (r"(?:this|since this) morning|今天早上|今早|今天上午", 4.0),
     (r"\b(?:today|earlier today)\b|今天", 6.0),
@@ -51,8 +56,6 @@ _FIXED: tuple[tuple[str, float], ...] = (
     (r"day before yesterday|大前天", 2 * DAY),
     (r"yesterday|昨天", DAY),
     (r"前天", 2 * DAY),
-    (r"day or two|day or so|一两天", 1.5 * DAY),
-    (r"week or two|一两(?:周|个?星期)", 10 * DAY),
     (r"\bfortnight\b", 14 * DAY),
     (r"last week|上(?:周|个?星期|个?礼拜)(?![一二三四五六日天])", 7 * DAY),
     (r"last month|上个?月", 30 * DAY),
@@ -98,7 +101,7 @@ def declined(text: str) -> bool:
 def duration_hours(text: str, now: dt.datetime) -> float | None:
     """How long, in hours. ``now`` is local. "since Tuesday" said on a Friday is 72."""
     said = plain(text)
-    for pattern, hours in _FIXED[:5]:
+    for pattern, hours in _RANGES:
         if re.search(pattern, said):
             return hours
     if found := _EN_SPAN.search(said):
@@ -108,7 +111,7 @@ def duration_hours(text: str, now: dt.datetime) -> float | None:
         return (amount + extra) * HOURS[unit]
     if found := _EN_SINCE.search(said):
         return _since(_WEEKDAYS.index(found[1]), now)
-    for pattern, hours in _FIXED[5:]:
+    for pattern, hours in _FIXED:
         if re.search(pattern, said):
             return hours
     if found := _ZH_SPAN.search(said):

@@ -27,6 +27,8 @@ from bot.dialogue.symptom_say import Say
 from bot.messages import now_utc
 from bot.texts import Texts
 
+MAX_ANSWER_CHARS = 500
+"""An answer is short. Of a longer message only the beginning is read here; its findings come from all of it."""
 Findings = Sequence[Mapping[str, Any]]
 _CORRECTION = re.compile(
     r"^(?:no|nope|actually|sorry|wait|oops|correction|i mean|i meant|i was wrong|not quite|hang on)\b[,.: ]*"
@@ -123,6 +125,7 @@ class SymptomCheck:
         level: str | None = None,
     ) -> Step:
         """Go on with the patient's answer. ``findings`` are those of this message alone."""
+        text = text[:MAX_ANSWER_CHARS]
         state = dict(state)
         state["level"] = highest(state.get("level"), level)
         question = self._current(state)

@@ -18,10 +18,17 @@ from bot.clinic import load_clinic
 CLINIC = load_clinic()
 NOW = dt.datetime(2026, 11, 23, 10, 0, tzinfo=dt.UTC)
 FRAME = Frame(dt.date(2026, 11, 23), 600, 480, 1200)
-WORDS = {
-    "en": ["next", "this", "last", "Tuesday", "Friday", "monday", "week", "weekend", "month", "a", "on", "at", "in", "the", "or", "and", "but", "not", "after", "before", "between", "from", "to", "until", "half", "past", "quarter", "three", "3", "15", "30", "3pm", "9:30", "25:99", "12.5", "0", "noon", "morning", "afternoon", "tomorrow", "today", "tonight", "December", "31st", "3rd", "of", "30", "February", "29", "02/30", "13/13", "2026-99-99", "03/04", "days", "weeks", "fortnight", "two", "ten", "asap", "any", "day", "except", "can't", "-", ",", ".", "!", "ago", "time"],
-    "zh": ["下", "下下", "这", "上", "周", "星期", "礼拜", "一", "三", "五", "日", "天", "末", "个", "月", "号", "12", "30", "二十", "十", "两", "半", "点", "刻", "差", "分", "上午", "下午", "晚上", "今", "明", "后", "大后天", "之前", "以后", "到", "或", "和", "除了", "不行", "都可以", "越早越好", "三天", "2月30日", "99月99号", "25:99", "，", "。", "左右"],
-}  # fmt: skip
+ENGLISH = (
+    "next this last Tuesday Friday monday week weekend month a on at in the or and but not after before between from "
+    "to until half past quarter three 3 15 30 3pm 9:30 25:99 12.5 0 noon morning afternoon tomorrow today tonight "
+    "December 31st 3rd of 30 February 29 02/30 13/13 2026-99-99 03/04 days weeks fortnight two ten asap any day "
+    "except can't - , . ! ago time"
+)
+CHINESE = (
+    "下 下下 这 上 周 星期 礼拜 一 三 五 日 天 末 个 月 号 12 30 二十 十 两 半 点 刻 差 分 上午 下午 晚上 "
+    "今 明 后 大后天 之前 以后 到 或 和 除了 不行 都可以 越早越好 三天 2月30日 99月99号 25:99 ， 。 左右"
+)
+WORDS = {"en": ENGLISH.split(), "zh": CHINESE.split()}
 
 
 def sound(wish: Wish) -> None:

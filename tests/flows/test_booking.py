@@ -96,6 +96,9 @@ async def test_every_button_is_understood(booking: Booking, lang: str) -> None:
         ([], {}, "I'd like a check-up", "general"),
         ([], {}, "我想看儿科", "paediatrics"),
         ([], {}, "I want to see Dr Novak", "skin"),
+        ([], {}, "I'd like to see a skin doctor", "skin"),
+        ([], {}, "挂皮肤科", "skin"),
+        ([], {}, "somebody for children please", "paediatrics"),
     ],
 )
 async def test_the_department_follows_from_what_is_known(
