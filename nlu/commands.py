@@ -16,7 +16,7 @@ from typing import Any, TextIO
 from bot.dialogue.model import ModelRefused, read_manifest, verify_model
 from nlu.classifier import IntentModel
 from nlu.findings import ContextTurn, Extraction, Finding, default_extractor
-from nlu.routing import THRESHOLD, route
+from nlu.routing import THRESHOLD, route, wordless
 
 FIELDS = ("id", "text", "lang", "context")
 ROLES = ("assistant", "user")
@@ -73,7 +73,7 @@ def parse(model: IntentModel, request: Mapping[str, Any]) -> dict[str, Any]:
     findings = [f.to_json() for f in extraction.findings]
     ranking = (
         route(model.rank([text])[0], findings, THRESHOLD, model.known_share(text))
-        if text.strip()
+        if not wordless(text)
         else route([], findings, THRESHOLD)
     )
     rows = [{"intent": r.intent, "confidence": round(r.confidence, DIGITS)} for r in ranking[:RANKING]]

@@ -18,7 +18,7 @@ from rasa.shared.nlu.training_data.message import Message
 from rasa.shared.nlu.training_data.training_data import TrainingData
 
 from nlu.classifier import IntentModel, Ranked
-from nlu.routing import FALLBACK, route
+from nlu.routing import FALLBACK, route, wordless
 
 KNOWN = "careline_known_share"
 RANKING_LENGTH = 5
@@ -83,7 +83,7 @@ class CarelineIntentClassifier(IntentClassifier, GraphComponent):
         """Set ``intent`` and ``intent_ranking`` of each message."""
         for message in messages:
             text = message.get(TEXT) or ""
-            if self.model is None or not text.strip():
+            if self.model is None or wordless(text):
                 _set(message, [Ranked(FALLBACK, 1.0)])
             else:
                 _set(message, self.model.rank([text])[0])

@@ -6,6 +6,7 @@ complaint, so both are wanted. "Blorp" with no finding and no sure intent is not
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -28,8 +29,20 @@ YIELDS_TO_SYMPTOM = frozenset(
 """Intents that a complaint in the same message outweighs, whatever their confidence: "hi, my throat hurts"."""
 ASKS_ABOUT = frozenset({"ask_self_care", "ask_health", "ask_medicine", "ask_side_effect", "ask_vaccination"})
 """Questions that name a complaint as their topic: "what helps against hay fever?" stays a question."""
+CHOICE = re.compile(
+    r"(the |no\.? ?|number |option )?(first|second|third|fourth|last|one|two|three|[1-9])( one)?( please)?[.!]?"
+    r"|第[一二三四五六七八九1-9](个|项|种)?[。！]?"
+)
+REMARKS = frozenset({"complain", "abuse", "praise", "thank", "goodbye", "chitchat", "affirm", "deny"})
+SURE_REMARK = 0.4
+"""Taking "the first one" for a complaint is worse than asking what was meant."""
 SURE_QUESTION = 0.45
 """Below it, a message with a complaint is taken as a report: asking too much is safer than answering in general."""
+
+
+def wordless(text: str) -> bool:
+    """Whether only the open question can read a message: "38.5", "?!", "the second one", 第一个. No intent is in it."""
+    return not any(ch.isalpha() for ch in text) or CHOICE.fullmatch(text.strip().lower()) is not None
 
 
 def complaints(findings: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
@@ -58,7 +71,8 @@ def route(
     if not ranking:
         return [Ranked(FALLBACK, 1.0)]
     top = ranking[0]
-    sure = top.confidence * (UNKNOWN_WEIGHT + (1 - UNKNOWN_WEIGHT) * known) >= threshold
+    needed = max(threshold, SURE_REMARK) if top.intent in REMARKS else threshold
+    sure = top.confidence * (UNKNOWN_WEIGHT + (1 - UNKNOWN_WEIGHT) * known) >= needed
     if complaints(findings):
         if sure and top.intent == "book_appointment":
             return [Ranked(BOTH, top.confidence), *ranking]

@@ -29,7 +29,7 @@ from bot.dialogue.scope import TurnScope
 from bot.dialogue.services import Services
 from bot.dialogue.types import DialogueTurn, DialogueUnavailable
 from bot.messages import Reply, ReplyKind, ReplySink
-from bot.sessions.errors import SessionsDown
+from bot.sessions.errors import SessionsDown, SessionsError
 from bot.sessions.locks import ConversationLocks
 from bot.sessions.tracker_store import CarelineTrackerStore, MemoryTrackerStore
 
@@ -98,7 +98,7 @@ class RasaDialogue:
         """Concept ids of the open question; empty where there is none or the session store is away."""
         try:
             brief = await self._store.brief(conversation)
-        except SessionsDown:
+        except SessionsError:
             return ()
         return tuple(str(x) for x in brief.get(SCREENED_SLOT) or ())
 
@@ -109,7 +109,7 @@ class RasaDialogue:
         async with self._locks.hold(turn.conversation):
             try:
                 tracker = await self._store.retrieve(turn.conversation)
-            except SessionsDown:
+            except SessionsError:
                 await self._answer_alone(turn, sink)
                 return
             if tracker is not None and _holds(tracker.events, turn.message_id):

@@ -201,9 +201,10 @@ class CarelineAction(Action):
     ) -> list[EventType]:
         """Speak, then lead back to the form that was interrupted."""
         talk = Talk(self.services, dispatcher, tracker)
+        before = talk.slot("misunderstood")
         await self.act(talk)
-        if self.action != "action_unknown" and self.of_form is None and talk.slot("misunderstood"):
-            talk.set("misunderstood", 0)
+        if self.of_form is None and talk.slot("misunderstood") == before and before:
+            talk.set("misunderstood", 0)  # it was understood: the row of misses ends
         if talk.form and self.of_form is None and not _leads_elsewhere(talk.events):
             await ask_again(talk)
         return talk.events

@@ -18,7 +18,7 @@ from bot.dialogue.triage_view import case_findings
 from nlu.routing import BOTH, complaints
 
 DONE = "done"
-WISHES = frozenset({"book_appointment", BOTH})
+WISHES = frozenset({"book_appointment", "move_appointment", "cancel_appointment", BOTH})
 MODES = {"move_appointment": "move", "cancel_appointment": "cancel"}
 
 
@@ -35,7 +35,7 @@ class StartBooking(CarelineAction):
             )
             talk.follow(LISTEN)
             return
-        if talk.form == CALLBACK_FORM:
+        if talk.form == CALLBACK_FORM or _changes_mode(talk):
             leave_form(talk)
         elif talk.form:
             if talk.form != BOOKING_FORM:
@@ -53,6 +53,12 @@ class StartBooking(CarelineAction):
         talk.set("booking_outcome", None)
         talk.set("booking_state", {"begin": mode, "text": "" if text.startswith("/") else text})
         talk.follow(BOOKING_FORM)
+
+
+def _changes_mode(talk: Talk) -> bool:
+    """ "Cancel my appointment" while another one is being booked or moved."""
+    running = (talk.slot("booking_state") or {}).get("mode")
+    return talk.form == BOOKING_FORM and talk.intent in MODES and MODES[str(talk.intent)] != running
 
 
 class AskBooking(CarelineAction):
@@ -75,9 +81,9 @@ class AskBooking(CarelineAction):
 async def _begin(talk: Talk, mode: str, text: str) -> Step:
     booking, conversation = talk.services.booking, talk.turn.conversation
     if mode == "move":
-        return await booking.move_start(conversation, talk.lang)
+        return await booking.move_start(conversation, talk.lang, text)
     if mode == "cancel":
-        return await booking.cancel_start(conversation, talk.lang)
+        return await booking.cancel_start(conversation, talk.lang, text)
     outcome = talk.slot("last_outcome") or {}
     level = highest(talk.triage.case_level, outcome.get("level"))
     findings = talk.turn.findings if complaints(talk.turn.findings) else case_findings(talk.turn.case)
@@ -106,6 +112,8 @@ class ValidateBooking(CarelineAction):
 async def take(talk: Talk, step: Step) -> None:
     """Say what the engine says and keep where it stands; a finished booking ends the form."""
     await talk.steps(step)
+    if talk.slot("misunderstood"):
+        talk.set("misunderstood", 0)
     talk.set("booking_state", step.state)
     if step.done:
         talk.set("booking_outcome", DONE)

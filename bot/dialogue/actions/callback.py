@@ -85,6 +85,9 @@ class ValidatePhone(CarelineAction):
             _fill(talk, DECLINED)
         elif sum(ch.isdigit() for ch in text) >= LEAST_DIGITS:
             talk.scope.asked.add(CALLBACK_FORM)
+            talk.set(
+                "callback_tries", int(talk.slot("callback_tries") or 0)
+            )  # tells Rasa that this was an answer
             await talk.say("human.phone_wrong", kind=ReplyKind.QUESTION, buttons=talk.buttons("no_call"))
 
 

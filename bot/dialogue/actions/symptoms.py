@@ -106,6 +106,8 @@ class ValidateSymptom(CarelineAction):
 async def take(talk: Talk, step: Step) -> None:
     """Say what the engine says and keep where it stands; a finished check ends the form."""
     await talk.steps(step)
+    if talk.slot("misunderstood"):
+        talk.set("misunderstood", 0)
     talk.set("symptom_state", step.state)
     talk.set("screened", list(step.screened))
     if step.outcome is not None:

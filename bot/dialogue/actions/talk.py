@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rasa_sdk.events import ActiveLoop, SlotSet
 
+from bot.appointments.times import understand
 from bot.dialogue.actions.base import (
     BOOKING_FORM,
     CALLBACK_FORM,
@@ -13,8 +14,10 @@ from bot.dialogue.actions.base import (
     last_reply,
 )
 from bot.dialogue.actions.people import hand_over
+from bot.dialogue.actions.symptoms import take
 from bot.messages import PhoneLink, ReplyKind
 
+MISSES_BEFORE_SKIP = 2
 MISSES_BEFORE_PERSON = 3
 """Third message in a row that is not understood: a person, not a third rewording."""
 
@@ -91,6 +94,7 @@ class FollowUpAction(CarelineAction):
 
     async def act(self, talk: Talk) -> None:
         if talk.form:
+            await missed(talk)
             return
         offer, intent = talk.slot("offer"), talk.intent
         talk.set("offer", None)
@@ -132,17 +136,53 @@ class UnknownAction(CarelineAction):
     action = "action_unknown"
 
     async def act(self, talk: Talk) -> None:
-        misses = int(talk.slot("misunderstood") or 0) + 1
-        talk.set("misunderstood", 0 if misses >= MISSES_BEFORE_PERSON else misses)
-        if misses >= MISSES_BEFORE_PERSON:
-            await talk.say("common.not_understood_person")
-            await hand_over(talk, "not_understood")
-        elif talk.form:
-            await talk.say("common.not_understood_form", buttons=talk.buttons("stop"))
-        elif talk.intent == "out_of_scope":
-            await talk.say("common.out_of_scope", buttons=talk.menu())
-        else:
-            await talk.say("common.not_understood", buttons=talk.menu())
+        if talk.form is None and talk.slot("offer") == "booking" and _says_when(talk):
+            talk.set("topic", {"kind": "booking", "text": talk.turn.text})
+            talk.follow("action_start_booking")
+            return
+        await missed(talk)
+
+
+async def missed(talk: Talk) -> None:
+    """One more message in a row that was no answer; never a question for ever (a symptom question is skipped)."""
+    misses = int(talk.slot("misunderstood") or 0) + 1
+    if talk.form == SYMPTOM_FORM and misses >= MISSES_BEFORE_SKIP and await _skip_question(talk):
+        return
+    talk.set("misunderstood", 0 if misses >= MISSES_BEFORE_PERSON else misses)
+    if misses >= MISSES_BEFORE_PERSON:
+        await talk.say("common.not_understood_person")
+        await hand_over(talk, "not_understood")
+    elif talk.form:
+        await talk.say("common.not_understood_form", buttons=talk.buttons("stop"))
+    elif talk.intent == "out_of_scope":
+        await talk.say("common.out_of_scope", buttons=talk.menu())
+    else:
+        await talk.say("common.not_understood", buttons=talk.menu())
+
+
+async def _skip_question(talk: Talk) -> bool:
+    """Leave a symptom question open, as if the patient did not know; the engine counts that with caution."""
+    unsure = talk.services.texts("symptom.not_sure", talk.lang)
+    step = talk.services.symptom_check.answer(
+        talk.slot("symptom_state"),
+        unsure,
+        (),
+        talk.turn.profile,
+        talk.lang,
+        "unsure",
+        level=talk.triage.case_level,
+    )
+    if not step.understood:
+        return False
+    await talk.say("common.skip_question")
+    talk.scope.asked.add(SYMPTOM_FORM)
+    await take(talk, step)
+    return True
+
+
+def _says_when(talk: Talk) -> bool:
+    """ "Tomorrow afternoon" after "Shall I look for an appointment?" is a yes."""
+    return understand(talk.turn.text, talk.services.clinic, talk.services.clock()).understood
 
 
 TALK_ACTIONS: tuple[type[CarelineAction], ...] = (
