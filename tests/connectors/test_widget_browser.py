@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from playwright.async_api import Browser, Page, async_playwright, expect
 
-from bot.messages import Reply
+from bot.messages import PhoneLink, Reply, ReplyKind
 from connectors.tokens import SignedTokens
 from tests.connectors.fakes import Pause
 from tests.connectors.widget_site import KEY, Site
@@ -348,6 +348,17 @@ async def test_a_silent_turn_of_a_living_server_raises_no_card(patient: Patient)
     await patient.say("they said it was no stroke")
     await asyncio.sleep(9)
     await expect(patient.banner).to_be_empty()
+
+
+async def test_the_interface_follows_the_language_of_the_answers(patient: Patient) -> None:
+    alarm = Reply("请马上拨打999。", "zh", ReplyKind.EMERGENCY, phones=(PhoneLink("拨打999", "999"),))
+    patient.site.turn.script = lambda i, lang: [alarm]
+    await patient.open()
+    await patient.say("喘不过气")
+    await expect(patient.banner).to_contain_text("情况可能很危急")
+    await expect(patient.page.get_by_role("button", name="找真人")).to_be_visible()
+    await patient.page.reload()
+    await expect(patient.banner).to_contain_text("情况可能很危急")
 
 
 async def test_the_words_decide_the_language_until_the_patient_chooses(patient: Patient) -> None:

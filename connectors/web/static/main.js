@@ -278,6 +278,8 @@ class Widget {
     if (this.shown.has(reply.id)) return;
     this.shown.add(reply.id);
     this.answered();
+    // the card of an emergency must be in the language in which the patient writes and is answered
+    if (!store.read("lang") && reply.author === "assistant" && knownLanguage(reply.lang)) this.speak(knownLanguage(reply.lang));
     this.view.endPartial();
     this.view.add({ mine: false, text: reply.text, at: reply.at, lang: reply.lang, reply });
     for (const button of reply.buttons) this.titles.set(button.payload, button.title);
