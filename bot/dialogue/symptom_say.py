@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -18,6 +19,8 @@ MAX_REASONS = 4
 MAX_ADVICE = 6
 MAX_COME_BACK = 6
 """Longer lists are not read on a phone; the most important sentences stand first in the protocols."""
+CRISIS_SIGNS = frozenset({"suicidal_thoughts", "self_harm", "harm_others", "command_voices"})
+"""Warning signs that get gentler words and the crisis line beside the emergency number."""
 DURATIONS = tuple(f"duration_{n}" for n in range(1, 6))
 
 
@@ -95,8 +98,9 @@ class Say:
         """The reply that ends the check, and the same as values for the record and for staff."""
         level = verdict.level if verdict.level != "none" else "self_care"
         running = planning.active(self._protocols, state)
-        reasons = tuple(self.reason(r, lang) for r in verdict.reasons[:MAX_REASONS])
+        reasons = tuple(dict.fromkeys(self.reason(r, lang) for r in verdict.reasons))[:MAX_REASONS]
         emergency = level == "emergency"
+        crisis = any(r.sign in CRISIS_SIGNS for r in verdict.reasons)
         advice = () if emergency else _sentences((p.advice for p in running), lang, MAX_ADVICE)
         come_back = () if emergency else _sentences((p.come_back for p in running), lang, MAX_COME_BACK)
         tell = () if level in ("emergency", "self_care") else tuple(_in(t, lang) for t in running[0].tell)
@@ -111,9 +115,9 @@ class Say:
         reply = Reply(
             text="\n".join(parts),
             lang=lang,
-            kind=ReplyKind.EMERGENCY if emergency else ReplyKind.OUTCOME,
+            kind=ReplyKind.OUTCOME if not emergency else ReplyKind.CRISIS if crisis else ReplyKind.EMERGENCY,
             buttons=() if emergency else self._outcome_buttons(level, lang),
-            phones=self._phones(lang) if emergency else (),
+            phones=self._phones(lang, crisis=crisis) if emergency else (),
         )
         offer = None if level == "self_care" else booking
         summary = self.summary(state, verdict, level, lang)
@@ -135,10 +139,14 @@ class Say:
         """One reason as a sentence."""
         if reason.text is not None:
             return _in(reason.text, lang)
+        if reason.sign in CRISIS_SIGNS:
+            return self.text("reason_crisis", lang)
         if reason.sign is not None:
             return self.text(
                 f"reason_sign_{reason.level}", lang, sign=_in(self._protocols.signs[reason.sign], lang)
             )
+        if reason.code == "rules" and reason.level in ("urgent", "emergency"):
+            return self.text(f"reason_rules_{reason.level}", lang)
         return self.text(f"reason_{reason.code}", lang)
 
     def _heading(self, level: str, lang: str) -> str:
@@ -146,11 +154,15 @@ class Say:
             return self.text("level_emergency_unknown" if level == "emergency" else f"level_{level}", lang)
         return self.text(f"level_{level}", lang, number=self._clinic.numbers.ambulance)
 
-    def _phones(self, lang: str) -> tuple[PhoneLink, ...]:
+    def _phones(self, lang: str, *, crisis: bool) -> tuple[PhoneLink, ...]:
         if self._clinic is None:
             return ()
-        number = self._clinic.numbers.ambulance
-        return (PhoneLink(self.text("call_number", lang, number=number), number),)
+        numbers = [self._clinic.numbers.ambulance]
+        if crisis and self._clinic.numbers.crisis_line:
+            numbers.append(self._clinic.numbers.crisis_line)
+        return tuple(
+            PhoneLink(self.text("call_number", lang, number=n), re.sub(r"[^\d+]", "", n)) for n in numbers
+        )
 
     # ---- for staff --------------------------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ import pytest
 
 from bot.dialogue.protocol_loader import Protocols
 from bot.dialogue.symptom_check import SymptomCheck
+from bot.messages import ReplyKind
 from tests.protocols.conftest import finding
 
 THROAT = [finding("sore_throat", duration_hours=72.0), finding("fever", duration_hours=72.0)]
@@ -236,3 +237,15 @@ def test_without_a_clinic_no_number_is_guessed(protocols: Protocols) -> None:
     check = SymptomCheck(protocols, Texts())
     step = check.start([finding("thunderclap_headache")], {}, {}, "en")
     assert step.replies[0].phones == () and "emergency number" in step.replies[0].text
+
+
+@pytest.mark.parametrize(
+    ("lang", "text"), [("en", "Thoughts of ending one's life"), ("zh", "有结束生命的想法")]
+)
+def test_a_crisis_gets_gentle_words_and_the_crisis_line(check: SymptomCheck, lang: str, text: str) -> None:
+    step = check.start([finding("low_mood")], {}, {}, lang)
+    step = check.answer(step.state, text, [], {}, lang)
+    assert step.done and step.replies[0].kind is ReplyKind.CRISIS
+    assert {"en": "not alone", "zh": "不是一个人"}[lang] in step.replies[0].text
+    numbers = [p.number for p in step.replies[0].phones]
+    assert numbers[0] == "999" and all(n.strip("+").isdigit() for n in numbers)
