@@ -18,6 +18,8 @@ from urllib.parse import urlsplit
 
 import yaml
 
+from generation.tokens import is_invisible
+
 KNOWLEDGE_DIR = Path(__file__).parent / "knowledge"
 MAX_FILE_BYTES = 200_000
 """One topic is a few hundred words; a larger file is a mistake or an attack on the parser."""
@@ -27,6 +29,7 @@ author."""
 
 _ID_RE = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 _HEADING_RE = re.compile(r"^##\s+(?P<title>.+?)\s+\{#(?P<key>[a-z_]+)\}\s*$")
+_MARKUP_RE = re.compile(r"!\[|\]\(|https?://|<\s*[a-zA-Z/!]")
 _KEYS = frozenset({"id", "title", "synonyms", "sources", "date", "review", "population", "kind"})
 _OPTIONAL = frozenset({"population"})
 
@@ -153,6 +156,7 @@ class Article:
 def parse_article(raw: str, lang: str, where: str) -> Article:
     """Read one article. ``where`` names the file in errors. Raises :class:`KnowledgeError`."""
     lines = raw.replace("\r\n", "\n").removeprefix("\ufeff").split("\n")
+    _check_characters(lines, where)
     if lines[0].strip() != "---" or "---" not in (line.strip() for line in lines[1:]):
         raise KnowledgeError(f"{where}:1: expected front matter between two lines of ---")
     end = next(i for i, line in enumerate(lines[1:], 1) if line.strip() == "---")
@@ -170,6 +174,14 @@ def parse_article(raw: str, lang: str, where: str) -> Article:
         population=front.member("population", Population) if "population" in front.data else None,
         sections=_sections(lines[end + 1 :], end + 2, where),
     )
+
+
+def _check_characters(lines: Sequence[str], where: str) -> None:
+    """Refuse what a reader cannot see: it may turn text around, or speak to a model behind the reader's back."""
+    for number, line in enumerate(lines, 1):
+        for char in line:
+            if is_invisible(char):
+                raise KnowledgeError(f"{where}:{number}: invisible character U+{ord(char):04X}")
 
 
 def _load_front(lines: Sequence[str], where: str) -> Mapping[str, Any]:
@@ -294,6 +306,10 @@ def _sections(lines: Sequence[str], first: int, where: str) -> tuple[tuple[Secti
         elif line.strip():
             if current is None:
                 raise KnowledgeError(f"{where}:{number}: text before the first heading")
+            if _MARKUP_RE.search(line):
+                raise KnowledgeError(
+                    f"{where}:{number}: no links, pictures or HTML; addresses belong in 'sources'"
+                )
             current.append(line.strip())
     if Section.HELP not in found:
         raise KnowledgeError(f"{where}: section 'help' (when to get help) is missing")
@@ -328,6 +344,20 @@ def load_articles(directory: Path = KNOWLEDGE_DIR) -> tuple[Article, ...]:
     if not articles:
         raise KnowledgeError(f"{directory.name}: no article found")
     return tuple(articles)
+
+
+def newest(passages: Sequence[Passage]) -> tuple[Passage, ...]:
+    """Where one language has an article id twice, only the article that comes later: a clinic's own text on a topic,
+    given after the shipped ones, replaces the shipped one whole. Articles must not be interleaved."""
+    runs: dict[tuple[str, str], list[Passage]] = {}
+    last: tuple[str, str] | None = None
+    for passage in passages:
+        key = (passage.lang, passage.article_id)
+        if key != last or any(p.id == passage.id for p in runs[key]):
+            runs[key] = []
+        runs[key].append(passage)
+        last = key
+    return tuple(p for run in runs.values() for p in run)
 
 
 def load_passages(directory: Path = KNOWLEDGE_DIR) -> tuple[Passage, ...]:

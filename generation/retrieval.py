@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from generation.encoder import Encoder
-from generation.passages import Passage, Population, Section
+from generation.passages import Passage, Population, Section, newest
 from generation.tokens import chinese_topic, document_terms, normalise, stem, terms
 
 MAX_QUESTION_CHARS = 1_000
@@ -50,6 +50,8 @@ _SECTION_CUES: Mapping[str, Mapping[Section, tuple[str, ...]]] = {
             "antibiotic",
             "take for",
             "cure",
+            "helps",
+            "help with",
         ),
         Section.SELF_CARE: (
             "what helps",
@@ -67,7 +69,17 @@ _SECTION_CUES: Mapping[str, Mapping[Section, tuple[str, ...]]] = {
     },
     "zh": {
         Section.HELP: ("看医生", "去医院", "严重", "急诊", "要紧"),
-        Section.TREATMENT: ("吃什么药", "用什么药", "什么药", "治疗", "怎么治", "抗生素", "消炎药"),
+        Section.TREATMENT: (
+            "吃什么药",
+            "用什么药",
+            "什么药",
+            "治疗",
+            "怎么治",
+            "抗生素",
+            "消炎药",
+            "缓解",
+            "怎么办",
+        ),
         Section.SELF_CARE: ("怎么办", "在家", "缓解", "自己", "怎么护理"),
         Section.OVERVIEW: ("是什么", "什么是", "症状", "多久", "几天"),
         Section.CAUSES: ("为什么", "原因", "引起"),
@@ -75,6 +87,8 @@ _SECTION_CUES: Mapping[str, Mapping[Section, tuple[str, ...]]] = {
         Section.PREVENTION: ("预防", "避免", "传染"),
     },
 }
+MIN_MENDED = 5
+"""Shorter words are one slip away from too many others."""
 CUE_BONUS = 0.6
 """What a section gains when the question asks for its kind of information."""
 TITLE_BONUS = 0.4
@@ -129,6 +143,7 @@ class Retriever:
     it."""
 
     def __init__(self, passages: Sequence[Passage], encoder: Encoder | None = None) -> None:
+        passages = newest(passages)
         languages = sorted({p.lang for p in passages})
         self._encoder = encoder
         self._warm: set[str] = set()
@@ -188,6 +203,7 @@ class LanguageIndex:
         self._titles = {
             p.article_id: frozenset(terms(p.title, lang)) or frozenset({p.title}) for p in self.passages
         }
+        self._names = frozenset(name for topic in self._topics.values() for name in topic.anchors)
         df = Counter(term for topic in self._topics.values() for term in topic.text)
         self._weights = {term: self._weight(n) for term, n in df.items()}
         self._ngrams = NgramVectors([p.label + p.text for p in self.passages], lang)
@@ -234,10 +250,11 @@ class LanguageIndex:
         return [t if t in self._weights or self.lang == "zh" else self._mend(t) for t in asked]
 
     def _mend(self, term: str) -> str:
-        if len(term) < 5 or not term.isalpha():
+        """Only towards words of titles and synonyms: "shingles" is no slip for the "single" of some text."""
+        if len(term) < MIN_MENDED or not term.isalpha():
             return term
-        near = (w for w in self._weights if w[0] == term[0] and abs(len(w) - len(term)) <= 1 and len(w) >= 5)
-        return next((w for w in sorted(near) if one_slip(term, w)), term)
+        near = (w for w in self._names if w[0] == term[0] and len(w) >= MIN_MENDED and one_slip(term, w))
+        return min(near, default=term)
 
     def _coverage(self, asked: Sequence[str], topic: _Topic) -> float:
         """0..1: the share of the question's weight that the article holds, half of it in its title or

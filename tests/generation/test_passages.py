@@ -15,6 +15,7 @@ from generation.passages import (
     Section,
     is_public_https,
     load_articles,
+    newest,
     parse_article,
 )
 from generation.sentences import split_sentences
@@ -119,6 +120,11 @@ def test_chinese_lines_join_without_a_blank() -> None:
         ("A second one.", "x" * 2000, "section 'overview': empty or longer"),
         ("---\nid", "id", "en/test.md:1: expected front matter"),
         ("synonyms:", "synonyms: [", "front matter is not YAML"),
+        ("A second one.", "A sec\u200bond one.", "en/test.md:16: invisible character U+200B"),
+        ("title: Test", "title: Te\u202est", "en/test.md:3: invisible character U+202E"),
+        ("A second one.", "See [this](x).", "en/test.md:16: no links"),
+        ("A second one.", "![x] <b>", "en/test.md:16: no links"),
+        ("A second one.", "At https://x.org.", "en/test.md:16: no links"),
         ("\n\n## What it is", "\nstray text\n\n## What it is", "text before the first heading"),
     ],
 )
@@ -127,6 +133,15 @@ def test_a_malformed_article_is_refused_with_its_place(old: str, new: str, expec
     with pytest.raises(KnowledgeError) as caught:
         parse_article(GOOD.replace(old, new), "en", "en/test.md")
     assert expected in str(caught.value)
+
+
+def test_a_clinics_own_article_replaces_the_shipped_one_whole(passages: tuple[Passage, ...]) -> None:
+    raw = GOOD.replace("id: test", "id: cough").replace("A first sentence.", "Our own words on a cough.")
+    own = parse_article(raw, "en", "en/cough.md").passages()
+    merged = newest((*passages, *own))
+    assert [p.text for p in merged if p.lang == "en" and p.article_id == "cough"] == [p.text for p in own]
+    assert len(merged) == len(passages) - 4 + 2
+    assert any(p.lang == "zh" and p.article_id == "cough" for p in merged)
 
 
 def test_a_folder_is_read_by_language_and_refuses_bad_bytes(tmp_path: Path) -> None:
