@@ -341,12 +341,24 @@ class _Judge:
         past = r.cues.any_between("past", low, high) or self._year(low, high)
         if past is None and out.kind not in LASTING_KINDS:
             past = next((c for c in r.cues.between("past_weak", low, self.hit.start)), None)
-        if past is not None and r.cues.any_between("now", low, high) is None:
+        if past is not None and not self._linked_to_now(low, high):
             if out.kind not in LASTING_KINDS or out.subject is Subject.OTHER:
                 out.time, out.cue = Time.PAST, past
             return
         if r.cues.any_between("recent", low, high) is not None:
             out.time = Time.RECENT
+
+    def _linked_to_now(self, low: int, high: int) -> bool:
+        """ "Again", "same as in 2010" anywhere near, or a plain "now" in the hit's own clause; the "now" of
+        "I had fits as a child, can I drive now?" links nothing."""
+        edges = clause_edges(self.r, self.r.sentence_of[self.hit.start])
+        index = bisect_right(edges, self.hit.start) - 1
+        words = self.r.tokens.words
+        for cue in self.r.cues.between("now", low, high):
+            own = edges[index] <= cue.start < edges[index + 1]
+            if own or words[cue.start] == "又" or words[cue.end - 1] in _RETURNS:
+                return True
+        return False
 
     def _year(self, low: int, high: int) -> CueHit | None:
         """A calendar year that is not "since 2010"."""
@@ -385,6 +397,7 @@ class _Judge:
             self.out.subject, self.out.cue = Subject.FICTION, (here or cues)[-1]
 
 
+_RETURNS = frozenset(["back", "again", "returned", "same", "before", "犯", "发", "样", "来"])
 _YEAR_AFTER = frozenset(["in", "back", "during", "around", "from", "late", "early"])
 _SAME_CLAUSE = frozenset(
     ["now", "just", "since", "that", "with", "because", "cos", "cuz", "due", "after", "following", "causing", "when",

@@ -50,10 +50,11 @@ class Extractor:
         reading = read(text, self.knowledge, detected.codes)
         question = self._question(context, screened)
         found = numbers(reading.tokens)
+        aged = aged_tokens(reading, found)
         judged = judge(reading, self.knowledge.concepts)
-        attributes = attach(reading, judged, durations(reading, found, aged_tokens(reading, found)))
+        attributes = attach(reading, judged, durations(reading, found, aged))
         findings = [self._finding(reading, a, extra) for a, extra in zip(judged, attributes, strict=True)]
-        findings += self._values(reading, measure(reading, found, question.measures))
+        findings += self._values(reading, measure(reading, found, question.measures, aged))
         findings += self._answers(reading, question, findings)
         if not detected.supported:
             findings.append(_unsupported(len(text)))

@@ -212,8 +212,14 @@ def _english(tokens: Tokens, i: int) -> Number | None:
     return Number(result, i, end, decimal)
 
 
-def measure(reading: Reading, found: Sequence[Number], asked: frozenset[str] = frozenset()) -> list[Measured]:
-    """The vital signs and other values among ``found``. ``asked``: measures that the assistant just asked for."""
+def measure(
+    reading: Reading,
+    found: Sequence[Number],
+    asked: frozenset[str] = frozenset(),
+    aged: frozenset[int] = frozenset(),
+) -> list[Measured]:
+    """The vital signs and other values among ``found``. ``asked``: measures that the assistant just asked for;
+    ``aged``: tokens that are somebody's age."""
     out: list[Measured] = []
     used: set[int] = set()
     around = _Around(reading)
@@ -446,7 +452,7 @@ class _Context:
             return out
         breaths, beats = self.unit("breaths"), self.unit("bpm")
         named = label == "resp_rate" or (
-            breaths is not None and label is None and self._english_breaths(breaths)
+            breaths is not None and label is None and (self._english_breaths(breaths) or self._breathing())
         )
         if named and (not self.lookalike() or breaths is not None):
             out.append(("resp_rate", value, breaths.end if breaths else end))
@@ -460,6 +466,11 @@ class _Context:
         elif self.after_label("pulse") and label is None and not self.lookalike():
             out.append(("pulse", value, end))
         return out
+
+    def _breathing(self) -> bool:
+        """ "Breathing 40 times a minute", 呼吸30次: a bare word that needs its unit ("trouble breathing, 45 years")."""
+        low = max(self.low, self.n.start - 4)
+        return self.r.cues.any_between("label_breathing", low, self.n.start) is not None
 
     def _english_breaths(self, unit: CueHit) -> bool:
         return self.r.tokens.words[unit.start].startswith("breath")

@@ -35,6 +35,7 @@ WORD_SEX = {
 }  # fmt: skip
 CHILDREN = ("newborn", "baby", "toddler", "child", "son", "daughter")
 WOMEN_NOT = frozenset(["newborn", "baby", "toddler", "father", "husband", "son", "brother", "grandfather"])
+_SEX_WORDS = frozenset(["male", "female", "man", "woman", "lady", "yr", "yrs"])
 _NOT_AN_AGE = frozenset(
     ["weeks", "week", "wks", "wk", "months", "month", "days", "day", "degrees", "c", "kg", "percent", "stone",
      "hours", "minutes", "over", "mmol"]
@@ -179,6 +180,10 @@ def _shorthand(words: Sequence[str], number: Number) -> bool:
         and before not in ("temp", "temperature", "of", "is", "was", "at")
     ):
         return number.value < 86
+    if after in _SEX_WORDS and 1 <= number.value <= 110 and not number.decimal:
+        return True
+    if before in ("男", "女") and 1 <= number.value <= 110 and not number.decimal:
+        return after not in ("天", "周", "个", "月", "号", "年")
     said = before in ("im", "hes", "shes") or (
         two in ("i", "he", "she", "mum", "dad", "mom", "son", "daughter", "baby") and before in ("am", "is")
     )

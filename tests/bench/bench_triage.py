@@ -19,7 +19,10 @@ EN = (
     "My daughter is 4 and she vomited twice yesterday but it's gone now. Should I book an appointment on Tuesday? "
     "I took two paracetamol this morning and my back still aches when I bend down, mostly on the left side. "
 )
-ZH = "我嗓子疼发烧三十八度五三天了，没有胸痛，也没有起疹子，就是晚上咳嗽得厉害。我女儿四岁，昨天吐了两次，现在好了。我早上吃了两片扑热息痛，左边腰还是疼，想约周二的号。"
+ZH = (
+    "我嗓子疼发烧三十八度五三天了，没有胸痛，也没有起疹子，就是晚上咳嗽得厉害。我女儿四岁，昨天吐了两次，现在好了。我早上吃了"
+    "两片扑热息痛，左边腰还是疼，想约周二的号。"
+)
 HOSTILE = {
     "no no no": "no " * 10_000,
     "pain chest": "pain in my chest and " * 1_000,

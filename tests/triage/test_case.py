@@ -34,7 +34,7 @@ def test_a_combination_fires_over_turns(small: TriageEngine, texts: tuple[str, .
     assert got[0].level < Level.EMERGENCY
     assert got[-1].level is Level.EMERGENCY
     assert got[-1].fresh
-    assert [h.id for h in got[-1].hits if h.new][0] == "T-1"
+    assert next(h.id for h in got[-1].hits if h.new) == "T-1"
 
 
 def test_an_old_alarm_is_not_raised_again(small: TriageEngine) -> None:

@@ -80,8 +80,10 @@ def test_same_input_same_answer(small: TriageEngine, message: str) -> None:
 
 QUADRUPLES = [
     ("{}", True), ("I have {}", True), ("no {}", False), ("I don't have {}", False), ("I had {} ten years ago", False),
-    ("what if I get {}", False), ("my dog has {}", False), ("in the film he has {}", False), ("not sure if it's {}", True),
-    ("my dad has {}", True), ("{}? no", False), ("what are the signs of {}", False), ("I've never had {} like this before", True),
+    ("what if I get {}", False), ("my dog has {}", False), ("in the film he has {}", False),
+    ("not sure if it's {}", True),
+    ("my dad has {}", True), ("{}? no", False), ("what are the signs of {}", False),
+    ("I've never had {} like this before", True),
     ("my mum says it's just stress but I have {}", True), ("no cough but {}", True),
 ]  # fmt: skip
 CHINESE_QUADRUPLES = [

@@ -86,7 +86,7 @@ my friend's having a heart attack | heart_attack+
 in the movie the man has a heart attack | heart_attackx
 my dog is vomiting | vomitingx
 I'm writing a novel where she has a seizure | seizurex
-I'm dying to see you | 
+I'm dying to see you |
 my chest is tight and my dog is vomiting in the kitchen |
 """
 CHINESE = """

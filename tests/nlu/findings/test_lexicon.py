@@ -74,9 +74,8 @@ def test_a_class_in_a_circle_is_refused() -> None:
     ],
 )
 def test_a_malformed_vocabulary_is_refused(tmp_path: Path, content: str, said: str) -> None:
-    (tmp_path / "v.yml").write_text(
-        "ok: {kind: symptom, name: {en: ok}}\n" * (content[0] != "-") + content, encoding="utf-8"
-    )
+    first = "" if content[0] == "-" else "ok: {kind: symptom, name: {en: ok}}\n"
+    (tmp_path / "v.yml").write_text(first + content, encoding="utf-8")
     with pytest.raises(LexiconError, match=rf"v\.yml:\d+: .*{said}"):
         load_vocabulary(tmp_path)
 

@@ -62,8 +62,10 @@ def _pressures() -> list[tuple[str, str, float]]:
     forms = []
     for systolic, diastolic in ((85, 50), (120, 80), (145, 95), (180, 120), (190, 110), (210, 130)):
         for text in (
-            f"bp {systolic}/{diastolic}", f"my blood pressure is {systolic} over {diastolic}", f"BP: {systolic} / {diastolic}",
-            f"血压{systolic}/{diastolic}", f"高压{systolic}低压{diastolic}", f"血压{chinese(systolic)}/{chinese(diastolic)}",
+            f"bp {systolic}/{diastolic}", f"my blood pressure is {systolic} over {diastolic}",
+            f"BP: {systolic} / {diastolic}",
+            f"血压{systolic}/{diastolic}", f"高压{systolic}低压{diastolic}",
+            f"血压{chinese(systolic)}/{chinese(diastolic)}",
             f"量血压是{systolic}，低压{diastolic}",
         ):  # fmt: skip
             forms.append((text, "systolic", float(systolic)))
@@ -133,6 +135,8 @@ def test_grammar(extractor: Extractor) -> None:
         "my order number is 180120", "queue ticket 39", "we won 41", "on page 40",
         "我住38号", "今年38岁", "气温38度", "房间38", "电话13800138000", "排队39号", "公交120路", "外面38度好热",
         "身高体重170/65", "今天是12/10", "38床", "第39页", "考了39分", "等了40分钟",
+        "chest pressure, im 65", "trouble breathing, 45 male", "home oxygen, I'm 75", "pressure at work, 85 year old",
+        "胸口有压力，我今年65", "呼吸困难，男，45岁", "breathing badly, I am 60",
     ],
 )  # fmt: skip
 def test_look_alikes_are_no_vital_signs(extractor: Extractor, text: str) -> None:
