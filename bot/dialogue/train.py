@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
+import os
 import tempfile
 import warnings
 from pathlib import Path
@@ -76,6 +77,7 @@ def train(out_dir: Path) -> Path:
 
 
 def _train(directory: Path) -> Path:
+    os.environ["RASA_TELEMETRY_ENABLED"] = "false"  # nothing of a clinic is reported to anybody
     from rasa.model_training import train as rasa_train
     from rasa.shared.exceptions import RasaException
 
