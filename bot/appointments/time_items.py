@@ -1,204 +1,23 @@
-"""The pieces that a time wish is made of, and how they are joined; the same for every language.
+"""Joins the pieces of a time wish into windows; the same for every language.
 
-A language's scanner turns words into items in the order they were said ("Thursday or Friday afternoon" gives
-Day, OR, Day, Part); :func:`combine` joins them into windows. It knows no words of any language.
+"Thursday or Friday afternoon" was scanned as Day, OR, Day, Part: the afternoon goes with both. It knows no words
+of any language and no calendar of free slots.
 """
 
 from __future__ import annotations
 
-import calendar
 import datetime as dt
-import enum
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from bot.appointments.time_days import span
+from bot.appointments.time_types import Clock, Day, Frame, Item, Mark, Part, Rel
 from bot.appointments.wish import DAY_MINUTES, Problem, ProblemKind, Window, Wish
 
 ANY_DAY_SPAN = 28
 """Days looked at when no day was said: four weeks, so that every weekday comes up several times."""
 AROUND_MINUTES = 30
-DATE_PREFERENCE_DAYS = 84
-"""Of two readings of "3/12", one within this many days wins over one beyond: people rarely book further."""
-JUST_PASSED_DAYS = 60
-"""A date without a year that lies at most so far back is a slip ("3 November" said on the 23rd), not next year."""
-
-
-class Mark(enum.Enum):
-    """Words that join or turn round other items."""
-
-    OR = enum.auto()
-    NOT = enum.auto()
-    NOT_PREVIOUS = enum.auto()
-    BREAK = enum.auto()
-    EARLIEST = enum.auto()
-    ANY_DAY = enum.auto()
-    TO = enum.auto()
-
-
-class Rel(enum.Enum):
-    """Relation to the clock time or day that follows (or, in Chinese, precedes)."""
-
-    AFTER = enum.auto()
-    BEFORE = enum.auto()
-    UNTIL = enum.auto()
-    AROUND = enum.auto()
-    FROM = enum.auto()
-
-
-@dataclass(frozen=True, slots=True)
-class Day:
-    """One day or several; ``alternatives`` are readings among which the patient has to choose."""
-
-    dates: tuple[dt.date, ...] = ()
-    alternatives: tuple[tuple[dt.date, ...], ...] = ()
-    problem: Problem | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """A stretch of the day in minutes, e.g. afternoon = 720 to 1080."""
-
-    start: int
-    end: int
-
-
-@dataclass(frozen=True, slots=True)
-class Clock:
-    """A clock time in minutes; ``fixed`` when am or pm is known, else both halves of the day are open."""
-
-    minutes: int
-    fixed: bool
-
-
-Item = Day | Part | Clock | Mark | Rel
-_Timed = Day | Part
-
-
-@dataclass(frozen=True, slots=True)
-class Frame:
-    """What a wish is read against: the local date and minute, the clinic's usual hours, its date order."""
-
-    today: dt.date
-    minute: int = 0
-    opens: int = 8 * 60
-    closes: int = 18 * 60 + 30
-    day_first: bool = True
-
-    @property
-    def monday(self) -> dt.date:
-        """Monday of the current week."""
-        return self.today - dt.timedelta(days=self.today.weekday())
-
-
-# ---- days -----------------------------------------------------------------------------------------------
-
-
-def span(first: dt.date, last: dt.date) -> tuple[dt.date, ...]:
-    """Every day from first to last, both included."""
-    return tuple(first + dt.timedelta(days=n) for n in range((last - first).days + 1))
-
-
-def one(day: dt.date) -> Day:
-    """A single day."""
-    return Day((day,))
-
-
-def week(frame: Frame, offset: int) -> Day:
-    """The week ``offset`` weeks from this one; of this week only what is left."""
-    monday = frame.monday + dt.timedelta(days=7 * offset)
-    return Day(span(max(monday, frame.today), monday + dt.timedelta(days=6)))
-
-
-def week_of(day: dt.date) -> Day:
-    """The whole week around a day ("in two weeks")."""
-    monday = day - dt.timedelta(days=day.weekday())
-    return Day(span(monday, monday + dt.timedelta(days=6)))
-
-
-def add_months(frame: Frame, months: int) -> tuple[int, int]:
-    """Year and month, ``months`` after the current one."""
-    index = frame.today.year * 12 + frame.today.month - 1 + months
-    return index // 12, index % 12 + 1
-
-
-def month_part(frame: Frame, year: int, month: int, part: str = "all") -> Day:
-    """A month, or its ``early`` (1-10), ``mid`` (11-20) or ``late`` (21-) third; never days gone by."""
-    last = calendar.monthrange(year, month)[1]
-    low, high = {"early": (1, 10), "mid": (11, 20), "late": (21, last)}.get(part, (1, last))
-    first, final = dt.date(year, month, low), dt.date(year, month, high)
-    if final < frame.today:
-        return Day(problem=Problem(ProblemKind.PAST, final))
-    return Day(span(max(first, frame.today), final))
-
-
-def coming(frame: Frame, weekday: int) -> dt.date:
-    """The next day that is this weekday, today included."""
-    return frame.today + dt.timedelta(days=(weekday - frame.today.weekday()) % 7)
-
-
-def in_week(frame: Frame, offset: int, weekday: int) -> Day:
-    """This weekday of the week ``offset`` weeks from now; a day gone by is a problem, not a guess."""
-    day = frame.monday + dt.timedelta(days=7 * offset + weekday)
-    if day < frame.today:
-        return Day(problem=Problem(ProblemKind.PAST, day))
-    return one(day)
-
-
-def bare_weekday(frame: Frame, weekday: int) -> Day:
-    """ "Monday" said on a Monday is today to some and next week to others: the patient chooses."""
-    day = coming(frame, weekday)
-    if day == frame.today:
-        return Day(alternatives=((day,), (day + dt.timedelta(days=7),)))
-    return one(day)
-
-
-def calendar_date(frame: Frame, year: int | None, month: int, day: int) -> Day:
-    """A date by numbers. "30 February" is impossible; without a year it is the next such day."""
-    said = f"{day}/{month}" if year is None else f"{day}/{month}/{year}"
-    if not 1 <= month <= 12 or not 1 <= day <= 31:
-        return Day(problem=Problem(ProblemKind.IMPOSSIBLE, said=said))
-    for candidate in (year,) if year is not None else (frame.today.year, frame.today.year + 1):
-        try:
-            found = dt.date(candidate, month, day)
-        except ValueError:
-            if year is None and candidate == frame.today.year and month < frame.today.month:
-                continue
-            return Day(problem=Problem(ProblemKind.IMPOSSIBLE, said=said))
-        if found >= frame.today:
-            return one(found)
-        if year is not None or (frame.today - found).days <= JUST_PASSED_DAYS:
-            return Day(problem=Problem(ProblemKind.PAST, found, said))
-    return Day(problem=Problem(ProblemKind.PAST, said=said))
-
-
-def numeric_date(frame: Frame, first: int, second: int, year: int | None) -> Day:
-    """ "03/04": the country's order when only one reading is a near date, else the patient chooses."""
-    order = ((second, first), (first, second)) if frame.day_first else ((first, second), (second, first))
-    read = [calendar_date(frame, year, month, day) for month, day in order]
-    good = [day for day in read if day.dates]
-    if not good:
-        return read[0]
-    if len(good) == 1 or good[0].dates == good[1].dates:
-        return good[0]
-    near = [day for day in good if (day.dates[0] - frame.today).days <= DATE_PREFERENCE_DAYS]
-    if len(near) == 1:
-        return near[0]
-    return Day(alternatives=tuple(day.dates for day in good))
-
-
-def day_of_month(frame: Frame, day: int, months: int | None = None) -> Day:
-    """ "the 15th": the next 15th. With ``months``: the 15th of that month from now ("下个月15号")."""
-    if months is not None:
-        year, month = add_months(frame, months)
-        return calendar_date(frame, year, month, day)
-    for ahead in range(3):
-        year, month = add_months(frame, ahead)
-        if day <= calendar.monthrange(year, month)[1]:
-            found = dt.date(year, month, day)
-            if found >= frame.today:
-                return one(found)
-    return Day(problem=Problem(ProblemKind.IMPOSSIBLE, said=str(day)))
-
+"""Half an hour on either side of "about 10"."""
 
 # ---- clock ----------------------------------------------------------------------------------------------
 

@@ -12,7 +12,8 @@ import unicodedata
 from collections.abc import Iterable
 
 from bot.appointments import times_en, times_zh
-from bot.appointments.time_items import Frame, combine
+from bot.appointments.time_items import combine
+from bot.appointments.time_types import Frame
 from bot.appointments.wish import Problem, ProblemKind, Window, Wish
 from bot.clinic import WEEKDAYS, Clinic
 

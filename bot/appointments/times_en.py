@@ -9,14 +9,7 @@ import datetime as dt
 import re
 from collections.abc import Callable, Sequence
 
-from bot.appointments.time_items import (
-    Clock,
-    Day,
-    Frame,
-    Item,
-    Mark,
-    Part,
-    Rel,
+from bot.appointments.time_days import (
     add_months,
     bare_weekday,
     calendar_date,
@@ -30,6 +23,7 @@ from bot.appointments.time_items import (
     week,
     week_of,
 )
+from bot.appointments.time_types import Clock, Day, Frame, Item, Mark, Part, Rel
 from bot.appointments.wish import Problem, ProblemKind
 
 _ONES = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]

@@ -10,14 +10,7 @@ import datetime as dt
 import re
 from collections.abc import Callable, Sequence
 
-from bot.appointments.time_items import (
-    Clock,
-    Day,
-    Frame,
-    Item,
-    Mark,
-    Part,
-    Rel,
+from bot.appointments.time_days import (
     add_months,
     bare_weekday,
     calendar_date,
@@ -29,6 +22,7 @@ from bot.appointments.time_items import (
     week,
     week_of,
 )
+from bot.appointments.time_types import Clock, Day, Frame, Item, Mark, Part, Rel
 from bot.appointments.wish import Problem, ProblemKind
 
 _DIGITS = {c: n for n, c in enumerate("零一二三四五六七八九")} | {"两": 2, "〇": 0, "俩": 2, "兩": 2}

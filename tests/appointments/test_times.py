@@ -9,7 +9,7 @@ import datetime as dt
 
 import pytest
 
-from bot.appointments.time_items import Frame
+from bot.appointments.time_types import Frame
 from bot.appointments.times import read, understand
 from bot.appointments.wish import ProblemKind, Window
 from bot.clinic import Clinic, load_clinic

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.appointments.time_items import Frame
+from bot.appointments.time_types import Frame
 from bot.appointments.times import read, understand
 from bot.appointments.wish import Wish
 from bot.clinic import load_clinic
