@@ -224,11 +224,10 @@ def measure(
     used: set[int] = set()
     around = _Around(reading)
     for i, number in enumerate(found):
-        if (
-            i in used
-            or number.value < 0
-            or not (around.near(number) or number.decimal or asked or i + 1 < len(found))
-        ):
+        if i in used or number.value < 0 or number.start in aged:
+            continue
+        paired = i + 1 < len(found) and found[i + 1].start - number.end <= 3
+        if not (paired or number.decimal or asked or around.near(number)):
             continue
         context = _Context(reading, number, asked, around)
         pair = _pair(reading, found, i)
