@@ -167,3 +167,67 @@ async def test_a_symptom_check_ends_in_an_outcome_and_an_offer(world: World) -> 
     assert sink.replies[-1].kind is ReplyKind.QUESTION and "appointment" in sink.replies[-1].text
     await world.say("yes please")
     assert await world.form() == "booking_form"
+
+
+async def test_a_symptom_question_that_is_not_answered_is_left_open(world: World) -> None:
+    await world.say("my back hurts since yesterday")
+    asked = []
+    for _ in range(40):
+        sink = await world.say("purple monkey dishwasher")
+        asked.append(sink.texts[-1])
+        if await world.form() != "symptom_check_form":
+            break
+    assert await world.form() != "symptom_check_form", "there is a way out of every question"
+
+
+@pytest.mark.parametrize(
+    ("book", "choice", "name", "yes"),
+    [
+        (
+            ["I want to book an appointment", "general practice", "tomorrow afternoon"],
+            "the first one",
+            "John Smith",
+            "yes",
+        ),
+        (["我想预约", "全科", "明天下午"], "第一个", "张伟", "是的"),
+    ],
+)
+async def test_a_booking_is_made_listed_and_cancelled(
+    world: World, book: list[str], choice: str, name: str, yes: str
+) -> None:
+    for text in (*book, choice, name):
+        await world.say(text)
+    done = await world.say(yes)
+    assert done.replies[0].kind is ReplyKind.BOOKING and done.replies[0].attachment is not None
+    listed = await world.say("when is my appointment?" if book[0].isascii() else "我的预约是什么时候")
+    assert "24" in listed.texts[0]
+    await world.say("cancel my appointment" if book[0].isascii() else "取消预约")
+    await world.say(yes)
+    empty = await world.say("when is my appointment?" if book[0].isascii() else "我的预约是什么时候")
+    assert "24" not in empty.texts[0]
+
+
+async def test_a_time_after_an_offer_is_a_yes(world: World) -> None:
+    await world.say("do you have anything free this week?")
+    sink = await world.say("tomorrow afternoon")
+    assert await world.form() == "booking_form" and sink.replies
+
+
+async def test_cancelling_in_the_middle_of_a_booking_changes_over(world: World) -> None:
+    await world.say("I want to book an appointment")
+    sink = await world.say("actually, cancel my appointment on monday")
+    assert "no booked" in sink.texts[0].lower()
+    assert await world.form() is None
+
+
+async def test_a_misread_second_topic_is_offered_afterwards(world: World) -> None:
+    for text in ("I want to book an appointment", "general practice", "my knee hurts too"):
+        await world.say(text)
+    tracker = await world.store.retrieve("c_1")
+    assert tracker is not None and tracker.get_slot("topic") == {"kind": "symptom"}
+    for text in ("tomorrow afternoon", "the first one", "John Smith"):
+        await world.say(text)
+    done = await world.say("yes")
+    assert "how you feel" in done.replies[-1].text
+    await world.say("yes please")
+    assert await world.form() == "symptom_check_form"
