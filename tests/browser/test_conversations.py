@@ -47,7 +47,7 @@ PREFERRED = {
     "zh": ["都没有", "不是", "没有", "没有量", "1到3天", "轻"],
 }
 BOOK_BUTTON = {"en": "Book a", "zh": "预约"}
-YES_BOOK = {"en": "Yes, book it", "zh": "好的，就约这个"}
+YES_BOOK = {"en": "Yes, book it", "zh": "可以，就这样约"}
 NAME = {"en": "Ann Example", "zh": "王小明"}
 
 
@@ -66,11 +66,11 @@ def book(patient: Patient) -> str:
     """From the offer to the confirmed booking; returns the confirmation."""
     for _ in range(8):
         choices = patient.choices
-        confirm = [c for c in choices if c.startswith(("Yes", "好", "是", "对", "确认"))]
+        confirm = [c for c in choices if c == YES_BOOK[patient.lang]]
         if confirm:
             patient.press(re.compile(f"^{re.escape(confirm[0])}$"))
             break
-        if not choices or re.search(r"full name|姓名|怎么称呼|名字", patient.replies[-1]):
+        if not choices:
             patient.say(NAME[patient.lang])
         else:
             patient.press(re.compile(f"^{re.escape(choices[0])}$"))
