@@ -63,11 +63,13 @@ from bot.turn_store import SqlStore
 from connectors.base import Connector
 from connectors.console.server import Console
 from connectors.delivery import MemoryOutbox
+from connectors.limits import RateLimiter
 from connectors.rest import RestConnector
 from connectors.socketio import SocketIOConnector
 from connectors.telegram import TelegramConnector
 from connectors.telegram_api import TelegramApi
 from connectors.tokens import SignedTokens
+from connectors.turns import Gate
 from connectors.web.widget import WebConnector
 
 log = logging.getLogger("careline")
@@ -249,12 +251,23 @@ def build(settings: Settings) -> Careline:
     door = Door(turn, conversations, inbox, metrics)
 
     # the edges
+    gate = Gate(
+        door,
+        conversations=RateLimiter(settings.messages_per_s, settings.messages_burst),
+        addresses=RateLimiter(settings.address_per_s, settings.address_burst),
+    )
     tokens = SignedTokens([bytes.fromhex(cipher.mac("conversation-tokens", b"v1"))])
     telegram = _telegram(settings, door, Buttons(ButtonTokens(database)), clinic, texts)
     desk = _desk(escalations, clinic, live, staff)
     connectors: list[Connector] = [
         WebConnector(
-            door, live, tokens, clinic, origins=settings.allowed_origins, public_url=settings.public_url or ""
+            door,
+            live,
+            tokens,
+            clinic,
+            origins=settings.allowed_origins,
+            public_url=settings.public_url or "",
+            gate=gate,
         ),
         RestConnector(
             door,
@@ -263,6 +276,7 @@ def build(settings: Settings) -> Careline:
             api_key=settings.rest_key.get_secret_value() if settings.rest_key else None,
             origins=settings.allowed_origins,
             public_url=settings.public_url or "",
+            gate=gate,
         ),
         SocketIOConnector(
             door,
@@ -272,6 +286,7 @@ def build(settings: Settings) -> Careline:
             texts,
             origins=settings.allowed_origins,
             public_url=settings.public_url or "",
+            gate=gate,
         ),
         Console(
             StaffDoor(staff),

@@ -43,6 +43,10 @@ class Settings(BaseSettings):
     telegram_secret: SecretStr | None = None
     telegram_api: str = "https://api.telegram.org"
     rest_key: SecretStr | None = None
+    messages_per_s: float = Field(default=1.0, gt=0)
+    messages_burst: int = Field(default=30, ge=1)
+    address_per_s: float = Field(default=20.0, gt=0)
+    address_burst: int = Field(default=120, ge=1)
     encoder: bool = True
     log_level: str = "INFO"
 

@@ -35,7 +35,9 @@ TEXTS = (
     "good morning",
 )
 SAY = {"PYTHONWARNINGS": "ignore", "TF_CPP_MIN_LOG_LEVEL": "3", "SQLALCHEMY_SILENCE_UBER_WARNING": "1",
-       "RASA_TELEMETRY_ENABLED": "false"}  # fmt: skip
+       "RASA_TELEMETRY_ENABLED": "false",
+       "CARELINE_MESSAGES_PER_S": "10000", "CARELINE_MESSAGES_BURST": "10000",
+       "CARELINE_ADDRESS_PER_S": "10000", "CARELINE_ADDRESS_BURST": "10000"}  # fmt: skip
 
 
 def free_port() -> int:
