@@ -42,6 +42,7 @@ from bot.records.buttons import ButtonTokens
 from bot.records.conversations import Conversations
 from bot.records.crypto import Cipher, KeyFile
 from bot.records.database import Database
+from bot.records.errors import RecordsUnavailable
 from bot.records.inbox import REPLY_TOPIC, Inbox
 from bot.records.outbox import Outbox, OutboxWorker
 from bot.records.staff import StaffStore
@@ -127,7 +128,7 @@ class Careline:
         self._jobs = [
             asyncio.create_task(self.worker.run(), name="outbox"),
             asyncio.create_task(self.deadlines.run(), name="deadlines"),
-            asyncio.create_task(self._replay_for_ever(), name="spool"),
+            asyncio.create_task(self._keep_house(), name="housekeeping"),
             asyncio.create_task(self._resume(), name="resume"),
         ]
 
@@ -164,10 +165,13 @@ class Careline:
         if replayed:
             log.warning("spooled escalations written to the records: %d", replayed)
 
-    async def _replay_for_ever(self) -> None:
+    async def _keep_house(self) -> None:
+        """What has to happen now and then: the spool is tried again, ended holds are let go."""
         while True:
-            await asyncio.sleep(SPOOL_EVERY_S)
+            await asyncio.sleep(HOUSEKEEPING_S)
             await self._replay()
+            with contextlib.suppress(RecordsUnavailable):
+                await self.calendar.expire()
 
     async def _resume(self) -> None:
         """Answer what a crash cut off; push channels get it from the outbox, widgets from their history."""
@@ -176,8 +180,8 @@ class Careline:
             log.warning("turns finished after a restart: %d", count)
 
 
-SPOOL_EVERY_S = 2.0
-"""How often an escalation that could not be written is tried again."""
+HOUSEKEEPING_S = 2.0
+"""How often an escalation that could not be written is tried again, and ended holds are let go."""
 
 
 class SilentSink:
@@ -356,7 +360,7 @@ def _dialogue(
         texts=texts,
         answerer=answers,
         escalations=StaffRequests(escalations),
-        symptom_check=SymptomCheck(load_protocols(), texts),
+        symptom_check=SymptomCheck(load_protocols(), texts, clinic),
         booking=Booking(calendar, clinic, texts, now_utc),
         clock=now_utc,
     )
