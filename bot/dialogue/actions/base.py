@@ -244,6 +244,17 @@ async def ask_again(talk: Talk) -> None:
             await talk.say("human.phone_again", kind=ReplyKind.QUESTION, buttons=talk.buttons("no_call"))
 
 
+async def back_to_form(talk: Talk) -> None:
+    """Stay in the running form although a rule would begin another one: ask again, and let Rasa run this form.
+
+    Only a form that has run again takes the next message; after a bare "listen" Rasa holds it for rejected.
+    """
+    form = talk.form
+    await ask_again(talk)
+    left = any(e.get("event") == "active_loop" for e in talk.events)
+    talk.follow(LISTEN if left or form is None else form)
+
+
 def leave_form(talk: Talk) -> None:
     """End the running form without a result."""
     talk.set("callback_tries", 0)

@@ -11,6 +11,7 @@ from bot.dialogue.actions.base import (
     CarelineAction,
     Talk,
     ask_again,
+    back_to_form,
     leave_form,
 )
 from bot.dialogue.flow import Step, highest
@@ -41,8 +42,7 @@ class StartBooking(CarelineAction):
             if talk.form != BOOKING_FORM:
                 talk.set("topic", {"kind": "booking", "text": talk.turn.text})
                 await talk.say("common.booking_later")
-            await ask_again(talk)
-            talk.follow(LISTEN)
+            await back_to_form(talk)
             return
         topic = talk.slot("topic") or {}
         own = talk.turn.text if talk.intent in WISHES else ""  # "yes" to an offer says nothing about a time
@@ -129,7 +129,9 @@ class BookingDone(CarelineAction):
     async def act(self, talk: Talk) -> None:
         talk.set("booking_state", None)
         topic = talk.slot("topic") or {}
-        if topic.get("kind") == "symptom":
+        if topic.get("kind") == "callback":
+            talk.follow("action_start_callback")
+        elif topic.get("kind") == "symptom":
             talk.set("topic", None)
             talk.set("offer", "symptom_check")
             buttons = talk.buttons("symptom", "no_thanks")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import phonenumbers
 from rasa_sdk.events import SlotSet
 
-from bot.dialogue.actions.base import CALLBACK_FORM, LISTEN, CarelineAction, Talk, ask_again
+from bot.dialogue.actions.base import CALLBACK_FORM, CarelineAction, Talk, back_to_form
 from bot.dialogue.actions.people import staff_summary
 from bot.dialogue.services import NotRecorded
 from bot.dialogue.when import moment
@@ -39,11 +39,12 @@ class StartCallback(CarelineAction):
 
     async def act(self, talk: Talk) -> None:
         if talk.form and talk.form != CALLBACK_FORM:
+            talk.set("topic", {"kind": "callback"})
             await talk.say("human.callback_later", phone=talk.services.clinic.phone)
-            await ask_again(talk)
-            talk.follow(LISTEN)
+            await back_to_form(talk)
             return
         talk.set("offer", None)
+        talk.set("topic", None)
         talk.set("callback_phone", None)
         talk.follow(CALLBACK_FORM)
 

@@ -11,6 +11,7 @@ from bot.dialogue.actions.base import (
     CarelineAction,
     Talk,
     ask_again,
+    back_to_form,
     leave_form,
 )
 from bot.dialogue.flow import Step
@@ -42,12 +43,10 @@ class StartSymptomCheck(CarelineAction):
         elif talk.form and talk.form != SYMPTOM_FORM:
             talk.set("topic", {"kind": "symptom"})
             await talk.say("common.symptom_later")
-            await ask_again(talk)
-            talk.follow(LISTEN)
+            await back_to_form(talk)
             return
         elif talk.form == SYMPTOM_FORM:
-            await ask_again(talk)
-            talk.follow(LISTEN)
+            await back_to_form(talk)
             return
         talk.set("symptom_state", None)
         talk.set("symptom_outcome", None)
@@ -146,6 +145,8 @@ class SymptomDone(CarelineAction):
         if topic.get("kind") == "booking":
             await talk.say("common.now_booking")
             talk.follow("action_start_booking")
+        elif topic.get("kind") == "callback":
+            talk.follow("action_start_callback")
         elif outcome.get("offer"):
             talk.set("offer", "booking")
             urgent = outcome["offer"] == "urgent"
