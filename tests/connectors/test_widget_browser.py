@@ -464,6 +464,8 @@ async def test_a_person_joins_and_hands_back(patient: Patient) -> None:
     patient.site.turn.staff_says(conversation, "I have read what you wrote.")
     await patient.hears("I have read what you wrote.")
     await expect(patient.log.locator(".kind-staff .who")).to_contain_text("Nurse Lee")
+    patient.site.turn.staff_says(conversation, "Written by the role alone", name="staff")
+    await expect(patient.log.locator(".kind-staff .who").last).to_contain_text("Nurse Lee")
     await patient.shot("staff")
     await patient.page.keyboard.press("Escape")
     patient.site.turn.staff_says(conversation, "Are you still there?")

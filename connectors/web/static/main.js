@@ -281,13 +281,19 @@ class Widget {
     // the card of an emergency must be in the language in which the patient writes and is answered
     if (!store.read("lang") && reply.author === "assistant" && knownLanguage(reply.lang)) this.speak(knownLanguage(reply.lang));
     this.view.endPartial();
-    this.view.add({ mine: false, text: reply.text, at: reply.at, lang: reply.lang, reply });
+    this.view.add({ mine: false, author: this.author(reply), text: reply.text, at: reply.at, lang: reply.lang, reply });
     for (const button of reply.buttons) this.titles.set(button.payload, button.title);
     this.view.setQuick(reply.buttons);
     if (reply.kind === "discreet") this.view.exitBar.hidden = false;
     const recent = Date.now() - new Date(reply.at).getTime() < BANNER_HOURS * 3600e3;
     if ((reply.kind === "emergency" || reply.kind === "crisis") && recent) this.raise({ kind: reply.kind, phones: reply.phones });
     if (!this.view.opened && !old) this.view.setUnread((this.unread += 1));
+  }
+
+  /** Who says it, in words; null for the assistant. The bare role "staff" gets the name that joined, or a word. */
+  author(reply) {
+    if (reply.author === "assistant") return null;
+    return reply.author === "staff" ? this.staffName || this.t("staff") : reply.author;
   }
 
   stateText() {

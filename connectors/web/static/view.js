@@ -106,13 +106,13 @@ function timeLocale(lang) {
   return (navigator.languages || []).find((tag) => knownLanguage(tag) === lang) || langTag(lang);
 }
 
-/** One line of the conversation. `line`: {mine, author, text, at, reply?, pending?, lang} */
+/** One line of the conversation. `line`: {mine, author?, text, at, reply?, pending?, lang} */
 function message(line, t) {
   const reply = line.reply;
   const kind = reply ? reply.kind : "mine";
   const citations = reply ? reply.citations : [];
   const titles = reply ? reply.buttons.map((button) => button.title.trim()) : [];
-  const who = line.mine ? t("you") : reply && reply.author !== "assistant" ? reply.author : t("assistant");
+  const who = line.mine ? t("you") : line.author || t("assistant");
   const at = new Date(line.at);
   const time = el("time", {
     datetime: at.toISOString(),
