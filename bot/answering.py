@@ -110,7 +110,7 @@ class CitedAnswers:
 
 def _with_encoder(passages: Sequence[Any], encoder: Any) -> Retriever:
     retriever = Retriever(passages, encoder)
-    retriever.retrieve("warm up", "en")
+    retriever.warm()
     return retriever
 
 

@@ -7,6 +7,7 @@ of; :class:`Careline` starts the parts in order, reports how long each took, and
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import datetime as dt
 import hashlib
 import logging
