@@ -116,8 +116,10 @@ class _Judge:
             found.extend(self.r.cues.last_before(kind, self.hit.start - 1, NEAREST))
         found.sort(key=lambda c: -c.end)
         for cue in found:
-            if cue.start < self.low or cue.end > self.hit.start:
+            if cue.start < self.low or cue.start >= self.hit.start:
                 continue
+            if cue.end > self.hit.start:
+                return cue  # "don't have" before "have an allergic reaction"
             if self._a_not_a(cue) or self._closed_off(cue):
                 continue
             if self._reaches(cue):

@@ -220,7 +220,12 @@ def _replace(tokens: Tokens, table: Replacements) -> Tokens:
 
 def _settle_hits(reading: Reading, found: list[tuple[Hit, Payload]]) -> None:
     """Cancel what an idiom covers, and of one concept keep the longest of nested hits."""
-    kills = [h for h, p in found if p.kill]
+    begins: dict[int, set[str]] = {}
+    for h, p in found:
+        if not p.kill:
+            begins.setdefault(h.start, set()).add(h.id)
+    # "Had ..2 blood" (a test) is no cover for "had vomiting blood": a concept begins where only a gap matched.
+    kills = [h for h, p in found if p.kill and not any(begins.get(s, set()) - {h.id} for s in h.skipped)]
     kill_at: dict[int, int] = {}
     for k in kills:
         for place in range(k.start, k.end):
@@ -276,7 +281,7 @@ def _outermost(hits: list[Hit]) -> list[Hit]:
     kept: list[Hit] = []
     for hit in hits:
         if kept and hit.end <= kept[-1].end:
-            if not kept[-1].skipped or hit.skipped:
+            if len(kept[-1].skipped) <= len(hit.skipped):
                 kept[-1].attributes.update(hit.attributes)
                 continue
             # A bridged match gives way to an exact one inside it: "pain … chest" around "chest pain".
@@ -291,8 +296,13 @@ def _settle_cues(reading: Reading, marks: list[tuple[Payload, Match]]) -> None:
     """Keep a cue unless a pseudo cue ("not only") or the words of a concept ("can't breathe") contain it."""
     total = len(reading.tokens)
     pseudo_end = [0] * total
+    reach = [0] * total
+    for hit in reading.hits:
+        reach[hit.start] = max(reach[hit.start], hit.end)
     for payload, match in marks:
         if payload.name == "pseudo":
+            if any(reach[p] > match.end for p in range(match.start + 1, match.end)):
+                continue  # 没有|尿多 is no 没有尿: a concept begins inside and goes on
             for place in range(match.start, match.end):
                 pseudo_end[place] = max(pseudo_end[place], match.end)
     solid = [False] * total
