@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 import yaml
 
 from bot.dialogue.train import DOMAIN, RULES
 from bot.messages import ReplyKind
+from nlu.examples import training
 from tests.dialogue.world import World
 
 INTENTS = [
@@ -231,3 +234,47 @@ async def test_a_misread_second_topic_is_offered_afterwards(world: World) -> Non
     assert "how you feel" in done.replies[-1].text
     await world.say("yes please")
     assert await world.form() == "symptom_check_form"
+
+
+async def test_a_call_back_asked_for_in_a_booking_comes_after_it(world: World) -> None:
+    for text in (
+        "I want to book an appointment",
+        "please call me back",
+        "general practice",
+        "tomorrow afternoon",
+    ):
+        await world.say(text)
+    for text in ("the first one", "John Smith", "yes"):
+        await world.say(text)
+    assert await world.form() == "callback_form"
+
+
+@pytest.mark.parametrize(
+    "between", ["I can't breathe", "call me back", "what time do you open?", "I want an appointment"]
+)
+async def test_after_an_interruption_the_next_answer_counts(world: World, between: str) -> None:
+    """Once, a flow that was interrupted by the wish for another one took the next answer for something else."""
+    await world.say("i have a headache")
+    await world.say(between, already_said=["emergency"] if "breathe" in between else [])
+    before = await world.store.retrieve("c_1")
+    sink = await world.say("none of these")
+    after = await world.store.retrieve("c_1")
+    assert before is not None and after is not None
+    assert after.get_slot("symptom_state") != before.get_slot("symptom_state")
+    assert "not understand" not in " ".join(sink.texts)
+
+
+@pytest.mark.parametrize("lang", ["en", "zh"])
+async def test_a_random_walk_has_no_dead_end(world: World, lang: str) -> None:
+    """Three hundred messages of every kind in random order: no fault, no silence, nothing twice in a row."""
+    chance = random.Random(20)
+    utterances = [e.text for e in training(lang)]
+    last = None
+    for n in range(300):
+        sink = await world.say(chance.choice(utterances), lang=lang, conversation=f"c_{n // 30}")
+        assert sink.replies, n
+        for reply in sink.replies:
+            assert reply.text.strip() and reply.text != last
+            last = reply.text
+        if n % 30 == 29:
+            last = None
