@@ -19,6 +19,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from aiohttp import web
+
 from bot.answering import CitedAnswers
 from bot.appointments.service import Calendar
 from bot.clinic import DEMO_CLINIC, Clinic, load_clinic
@@ -73,6 +75,7 @@ from connectors.telegram_api import TelegramApi
 from connectors.tokens import SignedTokens
 from connectors.turns import Gate
 from connectors.web.widget import WebConnector
+from connectors.webio import peer_address
 
 log = logging.getLogger("careline")
 ALERT_TOPIC = "staff_alert"
@@ -261,6 +264,7 @@ def build(settings: Settings) -> Careline:
         conversations=RateLimiter(settings.messages_per_s, settings.messages_burst),
         addresses=RateLimiter(settings.address_per_s, settings.address_burst),
     )
+    address_of = behind(settings.proxies)
     tokens = SignedTokens([bytes.fromhex(cipher.mac("conversation-tokens", b"v1"))])
     telegram = _telegram(settings, door, Buttons(ButtonTokens(database)), clinic, texts)
     desk = _desk(escalations, clinic, live, staff)
@@ -273,6 +277,7 @@ def build(settings: Settings) -> Careline:
             origins=settings.allowed_origins,
             public_url=settings.public_url or "",
             gate=gate,
+            address_of=address_of,
         ),
         RestConnector(
             door,
@@ -282,6 +287,7 @@ def build(settings: Settings) -> Careline:
             origins=settings.allowed_origins,
             public_url=settings.public_url or "",
             gate=gate,
+            address_of=address_of,
         ),
         SocketIOConnector(
             door,
@@ -292,6 +298,7 @@ def build(settings: Settings) -> Careline:
             origins=settings.allowed_origins,
             public_url=settings.public_url or "",
             gate=gate,
+            address_of=address_of,
         ),
         Console(
             StaffDoor(staff),
@@ -407,6 +414,22 @@ def describe(took: Mapping[str, float], order: Sequence[str] | None = None) -> s
     """One line per part: how long it took to start."""
     names = order or tuple(took)
     return "\n".join(f"  {name:12}{took[name]:6.2f} s" for name in names)
+
+
+def behind(proxies: int) -> Callable[[web.Request], str]:
+    """Whose address a request comes from, with so many proxies of our own in front: each appends the address
+    that it saw, so the one that ours saw is counted from the end; what the caller wrote before is not believed.
+    """
+    if proxies == 0:
+        return peer_address
+
+    def address(request: web.Request) -> str:
+        seen = [
+            part.strip() for part in request.headers.get("X-Forwarded-For", "").split(",") if part.strip()
+        ]
+        return seen[-proxies] if len(seen) >= proxies else peer_address(request)
+
+    return address
 
 
 def worker_name(data: Path) -> str:

@@ -35,6 +35,7 @@ class Settings(BaseSettings):
     key_file: Path | None = None
     model_dir: Path | None = None
     public_url: str | None = None
+    proxies: int = Field(default=0, ge=0, le=10)
     allowed_origins: tuple[str, ...] = ()
     generator_url: str | None = None
     generator_model: str | None = None
