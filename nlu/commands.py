@@ -9,20 +9,21 @@ from __future__ import annotations
 import json
 import tarfile
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
 from bot.dialogue.model import ModelRefused, read_manifest, verify_model
-from nlu.classifier import IntentModel
+from nlu.classifier import IntentModel, Ranked
 from nlu.findings import ContextTurn, Extraction, Finding, default_extractor
-from nlu.routing import THRESHOLD, route, wordless
+from nlu.routing import FALLBACK, THRESHOLD, route, wordless
 
 FIELDS = ("id", "text", "lang", "context")
 ROLES = ("assistant", "user")
 RANKING = 5
 MODEL_FILES = ("intents.json", "intents.npz")
 DIGITS = 4
+OUT_OF_SCOPE = "out_of_scope"
 
 
 class LineError(ValueError):
@@ -76,14 +77,25 @@ def parse(model: IntentModel, request: Mapping[str, Any]) -> dict[str, Any]:
         if not wordless(text)
         else route([], findings, THRESHOLD)
     )
-    rows = [{"intent": r.intent, "confidence": round(r.confidence, DIGITS)} for r in ranking[:RANKING]]
+    wanted = ranking[0].intent.split("+")
+    rows = [
+        {"intent": r.intent, "confidence": round(r.confidence, DIGITS)} for r in _named(ranking)[:RANKING]
+    ]
     return {
         "id": request["id"],
         **rows[0],
         "ranking": rows,
         "entities": [_entity(f) for f in extraction.findings if f.value is not None],
         "findings": findings,
+        **({"also": wanted[:-1]} if len(wanted) > 1 else {}),
     }
+
+
+def _named(ranking: Sequence[Ranked]) -> list[Ranked]:
+    """The ranking in the issued names alone: a fallback is out of scope; of a double wish the booking leads."""
+    names = [OUT_OF_SCOPE if r.intent == FALLBACK else r.intent.split("+")[-1] for r in ranking]
+    first = {name: r.confidence for name, r in reversed(list(zip(names, ranking, strict=True)))}
+    return [Ranked(name, first[name]) for name in dict.fromkeys(names)]
 
 
 def _entity(finding: Finding) -> dict[str, Any]:

@@ -174,7 +174,18 @@ def test_a_malformed_line_names_its_field_and_loses_nothing_else(line: object, f
     status, rows = lines({"id": "a", "text": "hello"}, line, {"id": "z", "text": ""})
     assert status == 1 and len(rows) == 3
     assert field in str(rows[1]["error"])
-    assert rows[0]["intent"] == "greet" and rows[2]["intent"] == FALLBACK
+    assert rows[0]["intent"] == "greet" and rows[2]["intent"] == "out_of_scope"
+
+
+def test_parse_uses_only_the_issued_names() -> None:
+    _, rows = lines(
+        {"id": 1, "text": "I have a rash and want to see someone Friday"}, {"id": 2, "text": "blorp fnarg"}
+    )
+    assert rows[0]["intent"] == "book_appointment" and rows[0]["also"] == ["report_symptom"]
+    assert rows[1]["intent"] == "out_of_scope" and "also" not in rows[1]
+    for row in rows:
+        names = [r["intent"] for r in row["ranking"]]  # type: ignore[attr-defined]
+        assert set(names) <= ISSUED and len(names) == len(set(names))
 
 
 def test_parse_without_a_model_says_what_to_do(tmp_path: Path) -> None:
