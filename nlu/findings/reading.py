@@ -298,7 +298,8 @@ def _settle_cues(reading: Reading, marks: list[tuple[Payload, Match]]) -> None:
     pseudo_end = [0] * total
     reach = [0] * total
     for hit in reading.hits:
-        reach[hit.start] = max(reach[hit.start], hit.end)
+        if not hit.skipped:
+            reach[hit.start] = max(reach[hit.start], hit.end)
     for payload, match in marks:
         if payload.name == "pseudo":
             if any(reach[p] > match.end for p in range(match.start + 1, match.end)):
