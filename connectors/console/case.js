@@ -99,7 +99,7 @@ export class Case {
     const facts = [["age", age(p)], ["sex", has(p.sex) ? t(p.sex) : null], ["pregnancy", pregnancy(p)],
       ["conditions", stated(d.stated.conditions)], ["medicines", stated(d.stated.medicines)]];
     const rows = facts.map(([name, value]) => el("div", {}, el("dt", {}, t(name)), el("dd", { class: value ? "" : "soft" }, value || t("unknown"))));
-    rows.push(el("div", {}, el("dt", {}, t("writes_in")), el("dd", {}, language(d.lang))), el("div", {}, el("dt", {}, t("channel")), el("dd", {}, d.channel)));
+    rows.push(el("div", {}, el("dt", {}, t("writes_in")), el("dd", {}, `${language(d.lang)} · ${d.channel}`)));
     if (d.phone) rows.push(el("div", { class: "phone" }, el("dt", {}, t("phone")), el("dd", {}, el("a", { href: `tel:${d.phone}` }, d.phone))));
     if (d.when) rows.push(el("div", {}, el("dt", {}, t("when")), el("dd", {}, d.when)));
     return [el("section", { class: "card about" }, el("h3", {}, t("about")), el("dl", {}, rows))];
@@ -158,8 +158,11 @@ export class Case {
     if (this.drawn.foot === mark) return;
     this.drawn.foot = mark;
     const open = this.note ? this.note.open : false;
-    this.note = this.noteForm(); this.note.open = open;
+    this.note = this.noteForm(); this.note.open ||= open;
     this.say = this.mine ? this.sayForm() : null;
+    // one place to write at a time: a note must not be taken for a reply, nor a reply for a note
+    const one = () => { if (this.say) this.say.hidden = this.note.open; };
+    this.note.addEventListener("toggle", one); one();
     const hint = state === "free" ? t("claim_to_write") : state === "other" ? t("other_writes", d.claimed_name || "") : null;
     this.parts.foot.replaceChildren(...[hint ? el("p", { class: "soft hint" }, hint) : null, this.say, this.note].filter(Boolean));
   }
@@ -179,7 +182,7 @@ export class Case {
     const form = el("form", { class: "note-form" }, el("label", { class: "grow" }, el("span", {}, t("note_label")), area.field),
       el("button", { "data-act": "note" }, t("note_save")), el("p", { class: "soft small help" }, t("note_help"), " ", area.left), el("p", { class: "error", role: "alert" }));
     this.sends(form, area, async (text) => {
-      await api("POST", `escalations/${encodeURIComponent(this.id)}/note`, { text }); setText($("announce"), t("saved"));
+      await api("POST", `escalations/${encodeURIComponent(this.id)}/note`, { text }); setText($("announce"), t("saved")); this.note.open = false;
     });
     return el("details", { class: "noting", open: Boolean(area.field.value) }, el("summary", {}, t("note_add")), form);
   }

@@ -86,7 +86,7 @@ function alarms(items) {
   if (!items.length) return;
   const first = items.find((i) => !state.opened.has(i.id)) || items[0];
   bar.classList.toggle("fresh", !state.opened.has(first.id));
-  setText($("alarm-text"), `${t("alarm", items.length)}: ${headline(first)} · ${t("waiting_for", span(first.waiting_since || first.created_at))}`);
+  setText($("alarm-text"), t("alarm_line", items.length, headline(first), span(first.waiting_since || first.created_at)));
   setText($("alarm-open"), t("alarm_open")); $("alarm-open").onclick = () => open(first.id);
 }
 

@@ -23,7 +23,7 @@ export function el(tag, props = {}, ...kids) {
     else if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
     else node.setAttribute(name, value === true ? "" : value);
   }
-  node.append(...kids.flat().filter((kid) => kid !== null && kid !== undefined && kid !== false));
+  node.append(...kids.flat(Infinity).filter((kid) => kid !== null && kid !== undefined && kid !== false));
   return node;
 }
 
