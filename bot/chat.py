@@ -64,7 +64,7 @@ async def run_chat(settings: Settings, lang: str | None) -> None:
     careline = build_or_complain(settings)
     try:
         with console.status("Starting …"):
-            await start_or_complain(careline)
+            await start_or_complain(careline, quietly=True)
         chosen = lang or careline.clinic.languages[0]
         conversation = await careline.door.open(CHANNEL, new_id("a"), chosen)
         console.print(HINT.get(chosen, HINT["en"]), style="dim")

@@ -21,6 +21,7 @@ FAILED = 1
 USAGE = 2
 DEMO_LOGIN = "demo"
 LOGIN_FILE = "console-login.txt"
+OUR_LOGGERS = ("careline", "bot", "connectors", "generation", "nlu")
 
 
 class CommandError(Exception):
@@ -49,7 +50,15 @@ def settings_or_exit(**given: object) -> Settings:
 def set_up_logging(level: str) -> None:
     """Our loggers to standard error; libraries at WARNING, so that none of them prints what passes through it."""
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    logging.getLogger("careline").setLevel(level.upper())
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(_ours_or_grave)
+    for name in OUR_LOGGERS:
+        logging.getLogger(name).setLevel(level.upper())
+
+
+def _ours_or_grave(record: logging.LogRecord) -> bool:
+    """Whether a line is printed: a library's only from WARNING up, whatever level it gives itself."""
+    return record.levelno >= logging.WARNING or record.name.split(".")[0] in OUR_LOGGERS
 
 
 def serve(
@@ -75,17 +84,13 @@ def load_libraries() -> float:
     loop made earlier cannot be watched; the standard one is put back.
     """
     began = time.perf_counter()
-    quiet = [] if sys.warnoptions else [warnings.catch_warnings()]
-    with contextlib.ExitStack() as stack:
-        for context in quiet:
-            stack.enter_context(context)
-            warnings.simplefilter("ignore")
+    # Recorded, not shown: libraries' own deprecations are nothing that an operator can mend, and one of them
+    # puts the filters back while it is imported.
+    with warnings.catch_warnings(record=not sys.warnoptions):
         importlib.import_module("bot.app")
         importlib.import_module("bot.dialogue.engine")
     if not sys.warnoptions:
-        warnings.simplefilter("ignore")  # libraries' own deprecations are nothing that an operator can mend
-    for chatty in ("bm25s", "aiosqlite", "sqlalchemy", "rasa", "rasa_sdk", "transformers", "asyncio"):
-        logging.getLogger(chatty).setLevel(logging.WARNING)  # some set a level of their own on import
+        warnings.simplefilter("ignore")
     asyncio.set_event_loop_policy(asyncio.DefaultEventLoopPolicy())
     return time.perf_counter() - began
 
@@ -132,14 +137,19 @@ def build_or_complain(settings: Settings):  # type: ignore[no-untyped-def]  # Ca
         ) from None
 
 
-async def start_or_complain(careline) -> None:  # type: ignore[no-untyped-def]
-    """Start the parts, printing each; typed failures become one sentence."""
+async def start_or_complain(careline, *, quietly: bool = False) -> None:  # type: ignore[no-untyped-def]
+    """Start the parts, printing each unless ``quietly``; typed failures become one sentence."""
     from bot.dialogue.types import DialogueUnavailable
     from bot.records.errors import KeyFileError, NewerDatabase, RecordsUnavailable
     from bot.sessions.errors import SessionStartError
 
     try:
-        await careline.start(lambda name, seconds: say(f"  {name:12}{seconds:6.2f} s"))
+        shown = (
+            (lambda name, seconds: None)
+            if quietly
+            else lambda name, seconds: say(f"  {name:12}{seconds:6.2f} s")
+        )
+        await careline.start(shown)
     except (NewerDatabase, KeyFileError, SessionStartError, DialogueUnavailable) as error:
         raise CommandError(str(error)) from None
     except RecordsUnavailable as error:
