@@ -119,7 +119,7 @@ def _all(node: Mapping[str, Any], path: tuple[str | int, ...]) -> Condition:
 
 def _any(node: Mapping[str, Any], path: tuple[str | int, ...]) -> Condition:
     _only(node, ["any"], path)
-    return _count(_children(node, "any", path), 1)
+    return _count(node["any"], _children(node, "any", path), 1)
 
 
 def _at_least(node: Mapping[str, Any], path: tuple[str | int, ...]) -> Condition:
@@ -128,15 +128,28 @@ def _at_least(node: Mapping[str, Any], path: tuple[str | int, ...]) -> Condition
     need = node["atleast"]
     if not isinstance(need, int) or not 1 <= need <= len(parts):
         raise ConditionError((*path, "atleast"), "expected a number between 1 and the length of 'of'")
-    return _count(parts, need)
+    return _count(node["of"], parts, need)
 
 
-def _count(parts: Sequence[Condition], need: int) -> Condition:
+def _count(nodes: Sequence[Any], parts: Sequence[Condition], need: int) -> Condition:
+    """At least ``need`` of the parts hold. A part about one concept is skipped where that is not known at all."""
+    keyed = [(_concept_of(n), part) for n, part in zip(nodes, parts, strict=True)]
+
     def holds(facts: Facts) -> Evidence | None:
-        found = [e for e in (part(facts) for part in parts) if e is not None]
+        known = facts.by_id
+        likely = [part for key, part in keyed if key is None or key in known]
+        if len(likely) < need:
+            return None
+        found = [e for e in (part(facts) for part in likely) if e is not None]
         return tuple(f for e in found for f in e) if len(found) >= need else None
 
     return holds
+
+
+def _concept_of(node: Any) -> str | None:
+    if isinstance(node, str):
+        return node
+    return str(node["finding"]) if "finding" in node else None
 
 
 def _none(node: Mapping[str, Any], path: tuple[str | int, ...]) -> Condition:

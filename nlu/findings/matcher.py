@@ -33,8 +33,11 @@ class _Node:
         self.empties: list[_Node] = []
         self.outs: list[int] = []
         self.shared: dict[Element, _Node] = {}
-        self.leaps: dict[str, tuple[tuple[int, tuple[_Node, ...]], ...]] | None = None
+        self.leaps: Leaps | None = None
         self.reach = -1
+
+
+Leaps = dict[str, tuple[tuple[int, tuple[_Node, ...]], ...]]
 
 
 class Match(NamedTuple):
@@ -124,7 +127,7 @@ class Matcher:
         total = len(symbols)
         walls = [s == HARD or (s >= LIST and not symbols[i][0].isascii()) for i, s in enumerate(breaks)]
         soft = _ends([HARD if w else 0 for w in walls], total)
-        text = _Text(symbols, walls, _ends(breaks, total), soft, total, {})
+        text = _Text(symbols, walls, _ends(breaks, total), soft, total, [None] * total)
         out: list[Match] = []
         roots = self._root.edges
         for start in range(total):
@@ -146,7 +149,7 @@ class _Text(NamedTuple):
     hard: Sequence[int]
     soft: Sequence[int]
     total: int
-    windows: dict[int, frozenset[str]]
+    windows: list[frozenset[str] | None]
 
 
 def _ends(breaks: Sequence[int], total: int) -> list[int]:
@@ -159,20 +162,15 @@ def _ends(breaks: Sequence[int], total: int) -> list[int]:
 
 def _run(first: tuple[_Node, ...], start: int, text: _Text, out: list[Match]) -> None:
     """Follow the automaton from the token after ``start``. Gaps are entered once per state and place."""
-    symbols, walls, hard, _, total, _ = text
-    stack: list[tuple[_Node, int, tuple[int, ...]]] = []
-    arrived: list[tuple[_Node, int, tuple[int, ...]]] = [(s, start + 1, ()) for s in first]
+    symbols, walls, hard, _, total, windows = text
+    stack: list[tuple[_Node, int, tuple[int, ...]]] = [(s, start + 1, ()) for s in first]
     entered: set[tuple[int, int]] | None = None
-    while arrived or stack:
-        for state, at, skipped in arrived:
-            for payload in state.outs:
-                out.append(Match(start, at, payload, skipped))
-            if at < total and (state.edges or state.gaps) and hard[at] != at:
-                stack.append((state, at, skipped))
-        arrived.clear()
-        if not stack:
-            return
+    while stack:
         state, at, skipped = stack.pop()
+        for payload in state.outs:
+            out.append(Match(start, at, payload, skipped))
+        if at >= total or hard[at] == at:
+            continue
         edges = state.edges
         if edges and not walls[at]:
             for symbol in symbols[at]:
@@ -181,39 +179,41 @@ def _run(first: tuple[_Node, ...], start: int, text: _Text, out: list[Match]) ->
                     if isinstance(after, list):
                         after = edges[symbol] = _reached(after)
                     for nxt in after:
-                        arrived.append((nxt, at + 1, skipped))
+                        stack.append((nxt, at + 1, skipped))
         if not state.gaps:
+            continue
+        leaps = state.leaps if state.leaps is not None else _open_gaps(state)
+        window = windows[at]
+        if window is None:
+            window = windows[at] = frozenset(
+                s for here in symbols[at : min(at + MAX_GAP + 1, hard[at])] for s in here
+            )
+        if leaps.keys().isdisjoint(window):
             continue
         if entered is None:
             entered = set()
         elif (id(state), at) in entered:
             continue
         entered.add((id(state), at))
-        _leap(state, at, skipped, text, arrived)
+        _leap(state, leaps, at, skipped, text, stack)
 
 
 def _leap(
     state: _Node,
+    leaps: Leaps,
     at: int,
     skipped: tuple[int, ...],
     text: _Text,
-    arrived: list[tuple[_Node, int, tuple[int, ...]]],
+    stack: list[tuple[_Node, int, tuple[int, ...]]],
 ) -> None:
     """Everything that may follow after a gap that begins at ``at``."""
-    leaps = state.leaps if state.leaps is not None else _open_gaps(state)
-    window = text.windows.get(at)
-    if window is None:
-        end = min(at + MAX_GAP + 1, text.hard[at])
-        window = text.windows[at] = frozenset(s for here in text.symbols[at:end] for s in here)
-    if leaps.keys().isdisjoint(window):
-        return
     near = text.soft[at]
     for place in range(at, min(at + state.reach + 1, text.hard[at])):
         for symbol in text.symbols[place]:
             for size, targets in leaps.get(symbol, ()):
                 if place - at <= size and (place < near or size > NEAR_GAP):
                     jumped = (*skipped, *range(at, place)) if place > at else skipped
-                    arrived.extend((nxt, place + 1, jumped) for nxt in targets)
+                    stack.extend((nxt, place + 1, jumped) for nxt in targets)
 
 
 def _link(node: _Node, symbol: str, end: _Node) -> None:
@@ -224,7 +224,7 @@ def _link(node: _Node, symbol: str, end: _Node) -> None:
         node.edges[symbol] = [end]
 
 
-def _open_gaps(node: _Node) -> dict[str, tuple[tuple[int, tuple[_Node, ...]], ...]]:
+def _open_gaps(node: _Node) -> Leaps:
     """``leaps`` and ``reach`` of a state from its gaps."""
     found: dict[str, dict[tuple[int, int], tuple[int, tuple[_Node, ...]]]] = {}
     for size, nxt in node.gaps:
