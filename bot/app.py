@@ -53,6 +53,7 @@ from bot.requests import StaffRequests
 from bot.sessions.cases import CaseStore
 from bot.sessions.connection import Sessions
 from bot.sessions.embedded import EmbeddedRedis
+from bot.sessions.errors import SessionsDown
 from bot.sessions.events import LiveEvents
 from bot.sessions.locks import ConversationLocks
 from bot.settings import Settings
@@ -226,7 +227,8 @@ def build(settings: Settings) -> Careline:
     locks = ConversationLocks(sessions)
     events = LiveEvents(sessions, cipher)
     live = Live(events)
-    memories = RedisMemories(CaseStore(sessions, cipher))
+    cases = CaseStore(sessions, cipher)
+    memories = RedisMemories(cases)
 
     # the rule layer
     reader = TriageReader(load_engine(cache_dir=settings.data / "cache"), clinic.languages)
@@ -267,7 +269,7 @@ def build(settings: Settings) -> Careline:
     address_of = behind(settings.proxies)
     tokens = SignedTokens([bytes.fromhex(cipher.mac("conversation-tokens", b"v1"))])
     telegram = _telegram(settings, door, Buttons(ButtonTokens(database)), clinic, texts)
-    desk = _desk(escalations, clinic, live, staff)
+    desk = _desk(escalations, clinic, live, staff, cases)
     connectors: list[Connector] = [
         WebConnector(
             door,
@@ -399,8 +401,13 @@ def _telegram(
     return connector
 
 
-def _desk(escalations: Escalations, clinic: Clinic, live: Live, staff: StaffStore) -> Desk:
+def _desk(escalations: Escalations, clinic: Clinic, live: Live, staff: StaffStore, cases: CaseStore) -> Desk:
     async def changed(conversation: str, state: str, name: str | None) -> None:
+        if (
+            state == "bot"
+        ):  # staff have dealt with what was said so far; what is said from here on is a new case
+            with contextlib.suppress(SessionsDown):
+                await cases.delete(conversation)
         await live.state(conversation, state, name)
         await live.console({"type": "escalation", "conversation": conversation})
 
