@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from nlu.findings import Extractor
 from nlu.findings.lexicon import LexiconError, load_knowledge, load_vocabulary
 from nlu.findings.matcher import Matcher
 from nlu.findings.patterns import PatternError, PatternParser
 from nlu.findings.spelling import Speller, edit_distance
 from nlu.findings.tokens import tokenise
+from tests.nlu.findings.conftest import write_small_lexicon
 
 CLASSES = {"chest": ("chest", "middle of my chest"), "hurt": ("hurt*", "sore"), "both": ("@chest @hurt",)}
 
@@ -103,11 +105,16 @@ def test_a_malformed_lexicon_is_refused_with_its_line(
 
 
 def test_the_cache_gives_the_same_answer(tmp_path: Path) -> None:
+    vocabulary, lexicon = write_small_lexicon(tmp_path)
     cache = tmp_path / "cache"
-    first = load_knowledge(cache_dir=cache)
+    fresh = load_knowledge(vocabulary, lexicon)
+    first = load_knowledge(vocabulary, lexicon, cache)
     assert list(cache.glob("*.json"))
-    again = load_knowledge(cache_dir=cache)
-    assert (again.content_hash, again.concepts.keys()) == (first.content_hash, first.concepts.keys())
+    again = load_knowledge(vocabulary, lexicon, cache)
+    assert fresh.content_hash == first.content_hash == again.content_hash
+    assert fresh.concepts == first.concepts == again.concepts
+    text = "my chest hurts, no fever, temp 37"
+    assert Extractor(again).extract(text) == Extractor(fresh).extract(text)
 
 
 @pytest.mark.parametrize(
