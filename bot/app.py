@@ -53,7 +53,6 @@ from bot.requests import StaffRequests
 from bot.sessions.cases import CaseStore
 from bot.sessions.connection import Sessions
 from bot.sessions.embedded import EmbeddedRedis
-from bot.sessions.errors import SessionsDown
 from bot.sessions.events import LiveEvents
 from bot.sessions.locks import ConversationLocks
 from bot.settings import Settings
@@ -227,8 +226,7 @@ def build(settings: Settings) -> Careline:
     locks = ConversationLocks(sessions)
     events = LiveEvents(sessions, cipher)
     live = Live(events)
-    cases = CaseStore(sessions, cipher)
-    memories = RedisMemories(cases)
+    memories = RedisMemories(CaseStore(sessions, cipher))
 
     # the rule layer
     reader = TriageReader(load_engine(cache_dir=settings.data / "cache"), clinic.languages)
@@ -269,7 +267,7 @@ def build(settings: Settings) -> Careline:
     address_of = behind(settings.proxies)
     tokens = SignedTokens([bytes.fromhex(cipher.mac("conversation-tokens", b"v1"))])
     telegram = _telegram(settings, door, Buttons(ButtonTokens(database)), clinic, texts)
-    desk = _desk(escalations, clinic, live, staff, cases)
+    desk = _desk(escalations, clinic, live, staff, memories)
     connectors: list[Connector] = [
         WebConnector(
             door,
@@ -401,13 +399,13 @@ def _telegram(
     return connector
 
 
-def _desk(escalations: Escalations, clinic: Clinic, live: Live, staff: StaffStore, cases: CaseStore) -> Desk:
+def _desk(
+    escalations: Escalations, clinic: Clinic, live: Live, staff: StaffStore, memories: RedisMemories
+) -> Desk:
     async def changed(conversation: str, state: str, name: str | None) -> None:
-        if (
-            state == "bot"
-        ):  # staff have dealt with what was said so far; what is said from here on is a new case
-            with contextlib.suppress(SessionsDown):
-                await cases.delete(conversation)
+        if state == "bot":
+            with contextlib.suppress(MemoryAway):
+                await memories.save(conversation, replace(await memories.load(conversation), handled=True))
         await live.state(conversation, state, name)
         await live.console({"type": "escalation", "conversation": conversation})
 

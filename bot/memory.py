@@ -22,7 +22,11 @@ class RedisMemories:
         if data is None:
             return Memory()
         return Memory(
-            data.get("case", {}), tuple(data.get("screened", ())), data.get("question", ""), data.get("lang")
+            data.get("case", {}),
+            tuple(data.get("screened", ())),
+            data.get("question", ""),
+            data.get("lang"),
+            data.get("handled", False),
         )
 
     async def save(self, conversation: str, memory: Memory) -> None:
@@ -32,6 +36,7 @@ class RedisMemories:
             "screened": list(memory.screened),
             "question": memory.question,
             "lang": memory.lang,
+            "handled": memory.handled,
         }
         try:
             await self._cases.put(conversation, value)

@@ -15,6 +15,7 @@ from bot.messages import Incoming
 from bot.triage.assess import Assessment
 from bot.triage.case import Case
 from bot.triage.engine import TriageEngine
+from bot.triage.level import Level
 from nlu.findings import ContextTurn
 
 MAX_LATIN_WORDS = 2
@@ -34,6 +35,8 @@ class Remembered(Protocol):
     def question(self) -> str: ...
     @property
     def lang(self) -> str | None: ...
+    @property
+    def handled(self) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +51,13 @@ class Reading:
     profile: Mapping[str, Any] = field(default_factory=dict)
     case: Mapping[str, Any] = field(default_factory=dict)
     degraded: tuple[str, ...] = ()
+    handled: bool = False
 
     def with_reasons(self) -> dict[str, Any]:
         """The assessment as JSON, each rule with its sentences for the patient, per language."""
         record = self.assessment.to_json()
+        if self.handled:
+            record["case_level"] = record["level"]
         for rule, hit in zip(record["rules"], self.assessment.hits, strict=True):
             rule["reason"] = dict(hit.reason)
         return record
@@ -109,4 +115,5 @@ class TriageReader:
             profile=merged.people.get("patient", extraction.profile).to_json(),
             case=merged.to_json(),
             degraded=degraded,
+            handled=memory.handled and not (assessment.fresh and assessment.level >= Level.URGENT),
         )

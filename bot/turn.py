@@ -109,12 +109,17 @@ class Spool(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """What Redis keeps of a conversation between turns: the case and what was asked last."""
+    """What Redis keeps of a conversation between turns: the case and what was asked last.
+
+    ``handled``: staff have dealt with everything in the case and handed the conversation back. The case stays,
+    so that a new sign still adds up with an old one; only what the old ones forbade (booking) is allowed again.
+    """
 
     case: Mapping[str, Any] = field(default_factory=dict)
     screened: tuple[str, ...] = ()
     question: str = ""
     lang: str | None = None
+    handled: bool = False
 
 
 class Memories(Protocol):
@@ -197,7 +202,10 @@ class Turn:
             reading = self._read(incoming, memory)
             recorded = await self._escalate(incoming, reading, accepted, said)
             await self._keep(
-                incoming, replace(memory, case=reading.case, lang=reading.lang) if memory else None
+                incoming,
+                replace(memory, case=reading.case, lang=reading.lang, handled=reading.handled)
+                if memory
+                else None,
             )
         async with self._locks.hold(incoming.conversation):
             if accepted is not None and accepted.repeat:  # another run may have finished it while we waited
@@ -272,9 +280,7 @@ class Turn:
             return self._reader.read(incoming, Memory(), at=self._clock(), degraded=("redis",))
         return self._reader.read(incoming, memory, at=self._clock())
 
-    async def _keep(self, incoming: Incoming, memory: Memory | None) -> None:
-        if memory is None:
-            return
+    async def _keep(self, incoming: Incoming, memory: Memory) -> None:
         with contextlib.suppress(MemoryAway):
             await within(MEMORY_LIMIT_S, self._memories.save(incoming.conversation, memory), MemoryAway)
 
@@ -425,7 +431,9 @@ class Turn:
         await self._live.console({"type": "message", "conversation": incoming.conversation})
         if "redis" not in reading.degraded:
             screened = await self._dialogue.screened(incoming.conversation)
-            await self._keep(incoming, Memory(reading.case, screened, asked(said.replies), reading.lang))
+            await self._keep(
+                incoming, Memory(reading.case, screened, asked(said.replies), reading.lang, reading.handled)
+            )
 
 
 def asked(replies: Sequence[Reply]) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
@@ -36,6 +36,7 @@ EMERGENCY = {
     "en": "actually my chest feels tight and my left arm has gone numb",
     "zh": "我胸口很闷，左胳膊也麻了",
 }
+TIGHT_CHEST = "my chest feels tight"
 HARMLESS = {"en": "hello, what are your opening hours?", "zh": "你好，请问你们几点开门？"}
 
 
@@ -295,6 +296,20 @@ async def test_a_yes_after_an_emergency_text_does_not_raise_the_alarm_again(emer
     await world.say(emergency, "1")
     await world.say(yes, "2")
     assert len(world.store.escalations) == 1
+
+
+async def test_what_staff_have_handled_allows_booking_and_still_adds_up_with_new_signs() -> None:
+    world = World()
+    await world.say(TIGHT_CHEST, "1")
+    kept = world.memories.kept["c1"]
+    await world.say("can I book an appointment?", "2")
+    assert world.dialogue.turns[-1].assessment["case_level"] == "emergency"
+    world.memories.kept["c1"] = replace(kept, handled=True)
+    await world.say("can I book an appointment?", "3")
+    assert world.dialogue.turns[-1].assessment["case_level"] == "none"
+    result = await world.say("and now I'm sweating a lot", "4")
+    assert result.level is Level.EMERGENCY
+    assert not world.memories.kept["c1"].handled
 
 
 async def test_law_10_an_emergency_as_first_message_says_that_a_machine_speaks() -> None:
