@@ -14,7 +14,7 @@ import logging
 import socket
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -62,7 +62,7 @@ from bot.texts import Texts
 from bot.triage.engine import load_engine
 from bot.triage_reader import TriageReader
 from bot.triage_reply import TriageReplies
-from bot.turn import Turn
+from bot.turn import MemoryAway, Turn
 from bot.turn_store import SqlStore
 from connectors.base import Connector
 from connectors.console.server import Console

@@ -201,12 +201,9 @@ class Turn:
                 return await self._say_again(accepted, alone, sink)
             reading = self._read(incoming, memory)
             recorded = await self._escalate(incoming, reading, accepted, said)
-            await self._keep(
-                incoming,
-                replace(memory, case=reading.case, lang=reading.lang, handled=reading.handled)
-                if memory
-                else None,
-            )
+            if memory is not None:
+                kept = replace(memory, case=reading.case, lang=reading.lang, handled=reading.handled)
+                await self._keep(incoming, kept)
         async with self._locks.hold(incoming.conversation):
             if accepted is not None and accepted.repeat:  # another run may have finished it while we waited
                 again = await self._accept(incoming, STORE_LIMIT_S)
