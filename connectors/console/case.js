@@ -16,17 +16,17 @@ export const headline = (item) => (item.reasons.length ? local(item.reasons[0]) 
 export class Case {
   constructor(id, { changed, failed }) {
     this.id = id; this.changed = changed; this.failed = failed; this.step = null; this.nodes = new Map();
-    this.parts = Object.fromEntries(["head", "notice", "actions", "strip", "why", "foot"].map((name) => [name, el("div", { class: name })]));
+    this.parts = Object.fromEntries(["head", "notices", "actions", "strip", "why", "foot"].map((name) => [name, el("div", { class: name })]));
     this.log = el("ol", { class: "log", role: "log", "aria-labelledby": "log-title" });
     this.logTitle = el("h3", { id: "log-title" });
     this.say = null; this.note = null; this.drawn = {};
-    this.box = el("div", { class: "case" }, this.parts.head, this.parts.notice, this.parts.actions, this.parts.strip,
+    this.box = el("div", { class: "case" }, this.parts.head, this.parts.notices, this.parts.actions, this.parts.strip,
       this.parts.why, this.logTitle, this.log, this.parts.foot);
   }
   update(d) {
     this.d = d; this.mine = d.status !== "closed" && d.claimed_by === page.me.id;
     this.part("head", [d.level, d.claimed_by, d.status, headline(d), d.seen_at], () => this.head());
-    this.part("notice", [d.discreet, d.degraded, d.status, d.close_reason], () => this.notice());
+    this.part("notices", [d.discreet, d.degraded, d.status, d.close_reason], () => this.notices());
     this.part("actions", [d.status, d.claimed_by, d.seen_at, this.step], () => this.actions());
     this.part("strip", [d.profile, d.stated, d.lang, d.channel, d.phone, d.when], () => this.strip());
     this.part("why", [d.words, d.summaries, d.rules, d.ruleset], () => this.why());
@@ -46,7 +46,7 @@ export class Case {
       el("h2", { id: "detail-title", tabindex: "-1" }, headline(d)),
       el("span", { class: `pill ${d.claimed_by ? "" : "off"}` }, who), d.seen_at ? el("span", { class: "soft" }, t("seen_at", when(d.seen_at))) : null];
   }
-  notice() {
+  notices() {
     const d = this.d;
     return [d.discreet ? el("p", { class: "notice discreet" }, el("strong", {}, t("discreet")), " ", t("discreet_long")) : null,
       d.degraded.length ? el("p", { class: "notice" }, t("degraded")) : null,

@@ -23,7 +23,8 @@ function showLogin() {
   state.announced.clear(); state.opened.clear(); state.rows.clear(); stopListening();
   $("case").replaceChildren(); $("groups").replaceChildren();
   document.querySelector(".bar").hidden = true; $("desk").hidden = true; $("login").hidden = false; $("alarm-bar").hidden = true;
-  alarms([]); document.body.classList.remove("reading");
+  alarms([]); for (const id of ["alarm-text", "alarm", "announce", "who"]) setText($(id), "");
+  fault(""); document.body.classList.remove("reading");
   document.querySelector("#login input").focus();
 }
 async function enter(me) {
@@ -48,22 +49,22 @@ function listen() {
     soon(event);
   };
 }
-function stopListening() { if (events) events.close(); events = null; clearTimeout(state.lost); state.lost = null; }
+function stopListening() { if (events) events.close(); events = null; clearTimeout(state.lost); state.lost = null; $("lost").hidden = true; }
 async function ended() {
   stopListening();
   try { const me = await renew(); if (page.me && me.id === page.me.id) listen(); else showLogin(); } catch { listen(); }
 }
 function connection(up) {
   $("link").dataset.t = up ? "live" : "away"; setText($("link"), t($("link").dataset.t)); $("link").className = up ? "pill on" : "pill off";
-  clearTimeout(state.lost); state.lost = null;
-  if (up) { $("lost").hidden = true; refresh().catch(failed); } else state.lost = setTimeout(() => { $("lost").hidden = false; }, LOST_MS);
+  if (up) { clearTimeout(state.lost); state.lost = null; $("lost").hidden = true; refresh().catch(quietly); }
+  else state.lost ??= setTimeout(() => { $("lost").hidden = false; }, LOST_MS);
   // a refused stream is not tried again by the browser itself
   if (!up && events && events.readyState === EventSource.CLOSED) { events = null; setTimeout(() => { if (page.me && !events) ended(); }, 2000); }
 }
 let touched = new Set();
 function soon(event) {
   touched.add(event.conversation || "*");
-  clearTimeout(pending); pending = setTimeout(() => refresh().catch(failed), 60);
+  clearTimeout(pending); pending = setTimeout(() => refresh().catch(quietly), 60);
 }
 async function refresh() {
   const which = touched; touched = new Set();
@@ -171,6 +172,7 @@ function back() {
 }
 function fault(text) { setText($("fault-text"), text); $("fault").hidden = !text; }
 function failed(error) { if (error.code !== "log_in") fault(error.message); }
+function quietly(error) { if (error.code !== "offline") failed(error); } // nobody asked: the bar says it already
 
 // -- wiring -------------------------------------------------------------------------------------------------
 document.querySelector("#login form").addEventListener("submit", async (event) => {
