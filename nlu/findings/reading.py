@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from nlu.findings.lexicon import Knowledge, Language, Payload, Replacements
+from nlu.findings.lexicon import IDIOM, Knowledge, Language, Payload, Replacements
 from nlu.findings.matcher import Match
 from nlu.findings.normalise import Normalised, unmask
 from nlu.findings.tokens import HARD, Tokens, is_cjk, tokenise
@@ -225,7 +225,11 @@ def _settle_hits(reading: Reading, found: list[tuple[Hit, Payload]]) -> None:
         if not p.kill:
             begins.setdefault(h.start, set()).add(h.id)
     # "Had ..2 blood" (a test) is no cover for "had vomiting blood": a concept begins where only a gap matched.
-    kills = [h for h, p in found if p.kill and not any(begins.get(s, set()) - {h.id} for s in h.skipped)]
+    kills = [
+        h
+        for h, p in found
+        if p.kill and not any(h.id != IDIOM and begins.get(s, set()) - {h.id} for s in h.skipped)
+    ]
     kill_at: dict[int, int] = {}
     for k in kills:
         for place in range(k.start, k.end):
