@@ -1,4 +1,4 @@
-"""Judging the intents on the held-out half: accuracy, macro-F1, out-of-scope recall and precision, confusions.
+"""Judging the intents on the unseen half: accuracy, macro-F1, out-of-scope recall and precision, confusions.
 
 ``python -m nlu.evaluate`` trains on the training half alone and prints the figures per language. It knows texts
 and labels; findings, which correct some intents in the running assistant, are left out of this figure.
@@ -15,7 +15,7 @@ from typing import TextIO
 from sklearn.metrics import f1_score
 
 from nlu.classifier import IntentModel
-from nlu.examples import Example, held_out, training
+from nlu.examples import Example, training, unseen
 from nlu.routing import FALLBACK, THRESHOLD, route
 
 LANGUAGES = ("en", "zh")
@@ -70,7 +70,7 @@ def report(stdout: TextIO, model: IntentModel | None = None) -> dict[str, Scores
     model = model or fit()
     results = {}
     for lang in LANGUAGES:
-        result = results[lang] = score(model, held_out(lang))
+        result = results[lang] = score(model, unseen(lang))
         stdout.write(
             f"{lang}  n {result.n}  accuracy {result.accuracy:.3f}  macro-F1 {result.macro_f1:.3f}  "
             f"out-of-scope recall {result.oos_recall:.3f} precision {result.oos_precision:.3f}  "

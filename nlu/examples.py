@@ -1,4 +1,4 @@
-"""Reading labelled utterances from Rasa's NLU files, without Rasa. Training and held-out files share the form."""
+"""Reading labelled utterances from Rasa's NLU files, without Rasa. All three halves share the form."""
 
 from __future__ import annotations
 
@@ -28,9 +28,14 @@ def training(lang: str) -> list[Example]:
     return _folder(DATA / lang, lang)
 
 
-def held_out(lang: str) -> list[Example]:
-    """What it is judged on; never trained on."""
-    return _folder(DATA / lang / "held_out", lang)
+def development(lang: str) -> list[Example]:
+    """What choices are made on: never trained on, but looked at, so its figures flatter."""
+    return _folder(DATA / lang / "development", lang)
+
+
+def unseen(lang: str) -> list[Example]:
+    """What the model is judged on: never trained on, and no choice was made on its single messages."""
+    return _folder(DATA / lang / "unseen", lang)
 
 
 def _folder(folder: Path, lang: str) -> list[Example]:

@@ -6,6 +6,7 @@ import io
 import json
 import time
 from collections import Counter
+from itertools import combinations
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from bot.dialogue.train import DOMAIN, training_files
 from nlu.classifier import MAX_CHARS, IntentModel, Ranked, features, normalise
 from nlu.commands import load_intents, run_parse
 from nlu.evaluate import score
-from nlu.examples import held_out, training
+from nlu.examples import development, training, unseen
 from nlu.routing import BOTH, FALLBACK, SYMPTOM, THRESHOLD, complaints, route
 from tests.dialogue.model import FOLDER
 
@@ -42,7 +43,8 @@ def test_every_intent_has_enough_different_examples(lang: str) -> None:
     counts = Counter(e.intent for e in training(lang))
     assert set(counts) == ISSUED
     assert {i: n for i, n in counts.items() if n < LEAST_EXAMPLES} == {}
-    assert {e.intent for e in held_out(lang)} == ISSUED
+    assert {e.intent for e in development(lang)} == ISSUED
+    assert {e.intent for e in unseen(lang)} == ISSUED
 
 
 def test_the_domain_names_the_same_intents() -> None:
@@ -51,23 +53,25 @@ def test_the_domain_names_the_same_intents() -> None:
 
 
 @pytest.mark.parametrize("lang", ["en", "zh"])
-def test_no_utterance_has_two_intents_and_none_is_held_out_and_trained(lang: str) -> None:
+def test_no_utterance_has_two_intents_and_none_is_in_two_halves(lang: str) -> None:
     labels: dict[str, set[str]] = {}
     for example in training(lang):
         labels.setdefault(normalise(example.text), set()).add(example.intent)
     assert {t: i for t, i in labels.items() if len(i) > 1} == {}
-    assert {normalise(e.text) for e in held_out(lang)} & labels.keys() == set()
+    halves = [labels.keys(), *({normalise(e.text) for e in half(lang)} for half in (development, unseen))]
+    assert [a & b for a, b in combinations(halves, 2)] == [set()] * 3
 
 
-def test_the_held_out_half_is_never_trained_on() -> None:
-    assert training_files() and not any("held_out" in p.parts for p in training_files())
+def test_the_other_halves_are_never_trained_on() -> None:
+    files = training_files()
+    assert files and not any({"development", "unseen"} & set(p.parts) for p in files)
 
 
 @pytest.mark.parametrize(("lang", "accuracy", "macro_f1"), [("en", 0.88, 0.89), ("zh", 0.88, 0.90)])
 def test_unseen_utterances_are_understood(
     model: IntentModel, lang: str, accuracy: float, macro_f1: float
 ) -> None:
-    figures = score(model, held_out(lang))
+    figures = score(model, unseen(lang))
     assert figures.accuracy >= accuracy and figures.macro_f1 >= macro_f1, figures
 
 
@@ -92,7 +96,7 @@ def test_confidences_are_probabilities(model: IntentModel) -> None:
 
 
 def test_one_turn_of_understanding_is_fast(model: IntentModel) -> None:
-    texts = [e.text for e in held_out("en")[:100]]
+    texts = [e.text for e in development("en")[:100]]
     began = time.perf_counter()
     for text in texts:
         model.rank([text])
