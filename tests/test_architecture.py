@@ -97,7 +97,7 @@ def test_room_imports_only_what_it_may(room: str) -> None:
 
 @pytest.mark.parametrize("room", STANDARD_ONLY)
 def test_the_rule_layer_needs_only_the_standard_library_and_yaml(room: str) -> None:
-    allowed = {*sys.stdlib_module_names, *PACKAGES, "yaml", "zhconv"}
+    allowed = {*sys.stdlib_module_names, *PACKAGES, "yaml"}
     broken = [
         f"{path.relative_to(ROOT)}:{line} imports {name}"
         for module, path in ALL

@@ -37,7 +37,7 @@ NO_ALARM = {
     "zh": ["我爷爷2010年得过心梗，我想约个体检", "没有胸痛，就是流鼻涕"],
 }
 HAY_FEVER = {"en": "What helps against hay fever?", "zh": "花粉过敏怎么缓解？"}
-UNCOVERED = {"en": "How is lupus treated with biologics?", "zh": "红斑狼疮用生物制剂怎么治疗？"}
+UNCOVERED = {"en": "How is lupus treated with biologics?", "zh": "怎么考驾照？"}
 PERSON = {"en": "I want to talk to a person", "zh": "我想和真人说话"}
 PHONE = {"en": "+44 20 7946 0123", "zh": "+44 20 7946 0123"}
 NONE = {"en": "None of these", "zh": "都没有"}
@@ -124,7 +124,7 @@ def test_b_an_emergency_in_the_middle_of_booking(
     visitor.shot("b-emergency")
     item.click()
     expect(staff.page.locator("blockquote mark").first).to_be_visible(timeout=PATIENCE_MS)
-    assert re.search(r"RF\d+|CARD-\d+", staff.page.locator(".rules").inner_text())
+    assert re.search(r"RF\d+|CARD-\d+", staff.page.locator(".rules").first.inner_text())
     staff.act("claim")
     expect(staff.page.locator("form.say textarea")).to_be_visible(timeout=PATIENCE_MS)
     shoot(staff.page, f"b-console-{lang}")
