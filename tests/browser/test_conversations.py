@@ -37,7 +37,7 @@ NO_ALARM = {
     "zh": ["我爷爷2010年得过心梗，我想约个体检", "没有胸痛，就是流鼻涕"],
 }
 HAY_FEVER = {"en": "What helps against hay fever?", "zh": "花粉过敏怎么缓解？"}
-UNCOVERED = {"en": "How is lupus treated with biologics?", "zh": "怎么考驾照？"}
+UNCOVERED = {"en": "How is lupus treated with biologics?", "zh": "红斑狼疮用生物制剂怎么治疗？"}
 PERSON = {"en": "I want to talk to a person", "zh": "我想和真人说话"}
 PHONE = {"en": "+44 20 7946 0123", "zh": "+44 20 7946 0123"}
 NONE = {"en": "None of these", "zh": "都没有"}
