@@ -20,8 +20,9 @@ export class Case {
     this.log = el("ol", { class: "log", role: "log", "aria-labelledby": "log-title" });
     this.logTitle = el("h3", { id: "log-title" });
     this.say = null; this.note = null; this.drawn = {};
-    this.box = el("div", { class: "case" }, this.parts.head, this.parts.notices, this.parts.actions, this.parts.strip,
-      this.parts.why, this.logTitle, this.log, this.parts.foot);
+    const p = this.parts;
+    this.box = el("div", { class: "case" }, p.head, p.notices, p.actions, el("div", { class: "columns" },
+      el("div", { class: "side" }, p.strip, p.why), el("div", { class: "talk" }, this.logTitle, this.log, p.foot)));
   }
   update(d) {
     this.d = d; this.mine = d.status !== "closed" && d.claimed_by === page.me.id;

@@ -10,7 +10,7 @@ const FILTERS = { all: () => true, free: (i) => !i.claimed_by, mine: (i) => i.cl
 const POLL_MS = 20000;
 const LOST_MS = 6000;
 const DELIVERY_CHECKS = [1000, 3000, 8000, 31000];
-const state = { queue: null, filter: "all", open: null, view: null, announced: new Set(), opened: new Set(), rows: new Map(), lost: null };
+const state = { queue: null, filter: "all", open: null, view: null, announced: new Set(), opened: new Set(), rows: new Map(), lost: null, down: false };
 
 function words() {
   document.documentElement.lang = page.lang === "zh" ? "zh-Hans" : "en";
@@ -56,6 +56,7 @@ async function ended() {
 }
 function connection(up) {
   $("link").dataset.t = up ? "live" : "away"; setText($("link"), t($("link").dataset.t)); $("link").className = up ? "pill on" : "pill off";
+  if (state.down === up) { state.down = !up; document.body.classList.toggle("down", !up); drawQueue(); }
   if (up) { clearTimeout(state.lost); state.lost = null; $("lost").hidden = true; refresh().catch(quietly); }
   else state.lost ??= setTimeout(() => { $("lost").hidden = false; }, LOST_MS);
   // a refused stream is not tried again by the browser itself
@@ -100,7 +101,8 @@ function drawQueue() {
   setText($("count"), String(all.length));
   const overdue = all.filter(late).length;
   setText($("late"), t("late_count", overdue)); $("late").hidden = !overdue;
-  $("empty").hidden = all.length > 0; $("empty-filter").hidden = !all.length || shown.length > 0;
+  // without a connection nobody knows that the queue is empty
+  $("empty").hidden = all.length > 0 || state.down; $("empty-filter").hidden = !all.length || shown.length > 0;
   for (const button of document.querySelectorAll("[data-filter]")) button.setAttribute("aria-pressed", String(button.dataset.filter === state.filter));
   const nodes = [];
   for (const group of GROUPS) {

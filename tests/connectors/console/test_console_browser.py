@@ -163,6 +163,7 @@ async def full_house(site: Site) -> str:
         ("1280-en", {}),
         ("1280-zh", {"locale": "zh-CN"}),
         ("1280-dark", {"color_scheme": "dark"}),
+        ("1000-en", {"viewport": {"width": 1000, "height": 700}}),
         ("375-en", {"viewport": {"width": 375, "height": 740}}),
         (
             "375-zh-dark",
@@ -344,6 +345,7 @@ async def test_a_lost_connection_is_said_and_mends_itself(nurses: Nurses, site: 
     await site.console.close()  # what a restarting server does to open streams
     await expect(nurse.page.locator("#link.off")).to_be_visible(timeout=5000)
     await expect(nurse.page.locator("#lost")).to_be_visible(timeout=15000)
+    await expect(nurse.page.locator("#empty")).to_be_hidden()  # nobody knows that now
     await nurse.shot("lost")
     await site.alarm()
     await nurse.page.context.set_offline(False)
@@ -486,9 +488,12 @@ async def test_both_languages_have_the_same_sentences_and_the_page_uses_them(
         source = (CONSOLE / name).read_text()
         used |= set(re.findall(r'\bt\("([a-z_]+)"', source)) | set(re.findall(r'data-t="([a-z_]+)"', source))
     assert used <= set(en)
-    built = re.compile(r"^(err|close|ev|lang)_|_now$|^(self_care|none|triage|person_request|callback)$")
+    built = re.compile(
+        "^(err|close|ev|lang)_|^(takeover_now|release_now|close_now|female|male)$|^(self_care|none)$"
+        "|^(triage|person_request|callback)$"
+    )
     direct = "".join((CONSOLE / name).read_text() for name in ("console.js", "case.js", "index.html"))
-    assert [key for key in en if key not in used and not built.match(key) and f'"{key}"' not in direct] == []
+    assert [key for key in en if key not in used and not built.search(key) and f'"{key}"' not in direct] == []
     codes = set(re.findall(r'refuse\(\s*\d+, "([a-z_]+)"', (CONSOLE / "server.py").read_text()))
     assert {f"err_{code}" for code in codes | {"held", "not_owner", "closed", "refused"}} <= set(en)
     reasons = {f"close_{reason.value}" for reason in CloseReason}

@@ -71,8 +71,8 @@ async def test_the_queue_takes_one_query_however_long_it_is(site: Site, enter: E
 @pytest.mark.parametrize(
     ("text", "spans", "lang", "marked"),
     [
-        (CHEST, CHEST_SPANS, "en", ["chest feels tight", "left arm has gone nu"]),
-        (CHEST_ZH, CHEST_ZH_SPANS, "zh", ["胸口很闷", "左胳膊也麻"]),
+        (CHEST, CHEST_SPANS, "en", ["chest feels tight", "left arm has gone numb"]),
+        (CHEST_ZH, CHEST_ZH_SPANS, "zh", ["胸口很闷", "左胳膊也麻了"]),
     ],
 )
 async def test_a_case_shows_words_marks_rules_context_and_who_did_what(
