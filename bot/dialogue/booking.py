@@ -26,10 +26,10 @@ from bot.clinic import Clinic
 from bot.dialogue import booking_words as words
 from bot.dialogue.booking_moves import BookingMoves, Clock
 from bot.dialogue.booking_state import (
-    UNSURE_WORDS,
     clinician_said,
     counting,
     department_for,
+    department_named,
     department_said,
     offers,
     windows_from,
@@ -125,7 +125,7 @@ class Booking(BookingMoves):
         if state.get("level") == "emergency":
             await self._calendar.release(state["conversation"])
             return self._done(state, self._say.emergency(lang))
-        if words.said_stop(text, intent) and not self._is_a_no(state, text):
+        if self._stops(state, text, intent):
             return await self._stop(state, lang)
         if words.said_back(text, intent):
             return await self._back(state, lang)
@@ -144,12 +144,11 @@ class Booking(BookingMoves):
     # ---- stages -----------------------------------------------------------------------------------------
 
     async def _at_department(self, state: State, text: str, lang: str, intent: str | None) -> Step:
-        said = words.plain(text)
         index = words.ordinal(text, len(self._clinic.departments))
         department = department_said(self._clinic, text)
         if department is None and index is not None:
             department = self._clinic.departments[index].id
-        if department is None and (intent == "unsure" or any(w in said for w in UNSURE_WORDS)):
+        if department is None and words.said_any(text, intent):
             department = self._clinic.departments[0].id
         wish = understand(text, self._clinic, self._clock())
         if department is None:
@@ -163,10 +162,16 @@ class Booking(BookingMoves):
         who = clinician_said(self._clinic, text, state["department"])
         state["clinician"] = who or state.get("clinician")
         wish = understand(text, self._clinic, self._clock())
+        if not wish.understood or wish.any_day:
+            if words.asks(text):
+                return not_understood(state)
+            moved = await self._other_department(state, text, wish, lang, intent)
+            if moved is not None:
+                return moved
         if not wish.understood:
             if who:
                 return self._ask(state, "when", self._say.ask_when(lang))
-            if intent in ("affirm", "unsure") or any(w in words.plain(text) for w in UNSURE_WORDS):
+            if intent == "affirm" or words.said_any(text, intent):
                 wish = Wish(earliest=True)
             else:
                 return not_understood(state)
@@ -200,12 +205,20 @@ class Booking(BookingMoves):
             return await self._offer_more(state, lang, shift)
         clinician = clinician_said(self._clinic, text, state["department"])
         wish = understand(text, self._clinic, self._clock())
+        if not wish.understood or wish.any_day:
+            if words.asks(text) and not clinician:
+                return not_understood(state)
+            moved = await self._other_department(state, text, wish, lang, intent)
+            if moved is not None:
+                return moved
         if clinician and not wish.understood:
             return await self._offer({**state, "clinician": clinician}, wish_from(state.get("wish")), lang)
         if wish.understood:
             return await self._with_wish(
                 {**state, "clinician": clinician or state.get("clinician")}, wish, lang
             )
+        if words.said_any(text, intent):
+            return await self._take(state, offered[0], lang)
         if words.said_yes(text, intent):
             return self._ask(state, "slot", self._say.which_slot(offered, lang))
         return not_understood(state)
@@ -213,14 +226,23 @@ class Booking(BookingMoves):
     async def _at_name(self, state: State, text: str, lang: str, intent: str | None) -> Step:
         if words.said_other(text):
             return await self._offer_more(state, lang, 0)
+        moved = await self._other_department(state, text, Wish(), lang, intent)
+        if moved is not None:
+            return moved
+        told = words.new_name(text)
+        if told is None and words.somebody_else(text):
+            return self._ask(state, "name", self._say.ask_other_name(lang))
         # Asked for a second time, a name may be any words: nobody must be stuck because of an unusual one.
         sure = int(state.get("again", 0)) == 0
-        name = None if intent in ELSEWHERE else words.read_name(text, lenient=not sure)
+        name = told or (None if intent in ELSEWHERE else words.read_name(text, lenient=not sure))
         if name is None:
             wish = understand(text, self._clinic, self._clock())
             if wish.windows and not wish.any_day and intent not in ELSEWHERE:
                 return await self._with_wish(state, wish, lang)
             return not_understood(state)
+        return await self._named(state, name, lang)
+
+    async def _named(self, state: State, name: str, lang: str) -> Step:
         try:
             await self._calendar.set_name(state["hold"], state["conversation"], name)
         except (HoldExpired, UnknownAppointment):
@@ -229,10 +251,18 @@ class Booking(BookingMoves):
 
     async def _at_confirm(self, state: State, text: str, lang: str, intent: str | None) -> Step:
         wish = understand(text, self._clinic, self._clock())
-        if words.said_yes(text, intent):
-            return await (self._move(state, lang) if state["mode"] == "move" else self._book(state, lang))
-        if wish.windows and not wish.any_day:
+        another = wish.windows and not wish.any_day and not self._is_chosen(state, wish)
+        if another and not words.asks(text):
             return await self._with_wish(state, wish, lang)
+        if words.said_yes(text, intent) and not another:
+            return await (self._move(state, lang) if state["mode"] == "move" else self._book(state, lang))
+        if state["mode"] == "book":
+            named = await self._renamed(state, text, lang, intent)
+            if named is not None:
+                return named
+        moved = None if words.asks(text) else await self._other_department(state, text, Wish(), lang, intent)
+        if moved is not None:
+            return moved
         if words.said_other(text):
             return await self._offer_more(state, lang, 0)
         if words.said_no(text, intent):
@@ -249,6 +279,15 @@ class Booking(BookingMoves):
             return self._ask(state, "name", self._say.ask_new_name(lang))
         if words.said_other(text) or "time" in said or "时间" in said or index == 0:
             return self._ask(state, "when", self._say.ask_when(lang))
+        if words.said_yes(text, intent):
+            return await self._ask_confirm(state, lang)
+        if state["mode"] == "book":
+            named = await self._renamed(state, text, lang, intent)
+            if named is not None:
+                return named
+            name = None if intent in ELSEWHERE or words.said_no(text, intent) else words.read_name(text)
+            if name is not None:
+                return await self._named(state, name, lang)
         if words.said_no(text, intent) or index == 2:
             return await self._stop(state, lang)
         return not_understood(state)
@@ -337,6 +376,60 @@ class Booking(BookingMoves):
         if wish.understood:
             return await self._with_wish(state, wish, lang)
         return self._ask(state, "when", self._say.ask_when_move(visit, lang))
+
+    # ---- a changed mind ---------------------------------------------------------------------------------
+
+    async def _other_department(
+        self, state: State, text: str, wish: Wish, lang: str, intent: str | None
+    ) -> Step | None:
+        """ "general practice" said to another question: that department from now on; None where none is named."""
+        named = department_named(self._clinic, text)
+        if named is None or state["mode"] != "book" or intent in ELSEWHERE:
+            return None
+        lead = self._say.department_is(named, lang)
+        same, stage = named == state["department"], state.get("stage")
+        state["department"] = named
+        if not same:
+            state["clinician"] = clinician_said(self._clinic, text, named)
+        if same and stage == "name":
+            return None
+        if stage == "when" and not wish.understood and state.get("level") != "urgent":
+            return self._ask(state, "when", self._say.led(lead, self._say.ask_when(lang), lang))
+        if same and stage == "slot":
+            return self._ask(
+                state, "slot", self._say.led(lead, self._say.which_slot(offers(state), lang), lang)
+            )
+        if same:
+            return await self._ask_confirm(state, lang)
+        kept = wish if wish.understood else wish_from(state.get("wish"))
+        return await self._offer(state, kept, lang)
+
+    async def _renamed(self, state: State, text: str, lang: str, intent: str | None) -> Step | None:
+        """At the last question: another name, somebody else, or the same name once more. None: none of these."""
+        name = words.new_name(text)
+        if name is not None:
+            return await self._named(state, name, lang)
+        if words.somebody_else(text):
+            return self._ask(state, "name", self._say.ask_other_name(lang))
+        held = await self._name_of(state.get("hold"), state["conversation"])
+        if held is not None and words.fold_name(held) in words.fold_name(text):
+            step = await self._ask_confirm(state, lang)
+            lead = self._say.name_known(held, lang)
+            return Step(step.state, (self._say.led(lead, step.replies[0], lang), *step.replies[1:]))
+        written = words.read_name(text) if text.istitle() and len(text.split()) > 1 else None
+        return await self._named(state, written, lang) if written and intent not in ELSEWHERE else None
+
+    def _is_chosen(self, state: State, wish: Wish) -> bool:
+        """The time that is said is the one on the table ("yes, Tuesday is fine")."""
+        chosen = state.get("chosen")
+        return chosen is not None and suits(Slot.from_json(chosen), Wish(windows=wish.windows), self._clinic)
+
+    def _stops(self, state: State, text: str, intent: str | None) -> bool:
+        """A wish to stop. Asked for a name, a name is not one, whatever it was taken for."""
+        if self._is_a_no(state, text) or not words.said_stop(text, intent):
+            return False
+        named = state.get("stage") in ("name", "change", "confirm") and words.read_name(text) is not None
+        return not named or words.said_stop(text)
 
     # ---- small things -----------------------------------------------------------------------------------
 

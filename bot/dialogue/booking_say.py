@@ -129,6 +129,22 @@ class Say:
         """The name again."""
         return self._reply(self._t("ask_new_name", lang), lang)
 
+    def ask_other_name(self, lang: str) -> Reply:
+        """The visit is for somebody else: whose name?"""
+        return self._reply(self._t("ask_other_name", lang), lang)
+
+    def department_is(self, department: str, lang: str) -> str:
+        """Says that this department it is."""
+        return self._t("department_is", lang, department=self._where(department, lang))
+
+    def name_known(self, name: str, lang: str) -> str:
+        """The same name again: it is there already."""
+        return self._t("name_known", lang, name=name)
+
+    def led(self, lead: str, reply: Reply, lang: str) -> Reply:
+        """A reply with a sentence before it."""
+        return replace(reply, text=f"{lead}{'' if lang == 'zh' else ' '}{reply.text}")
+
     def confirm(self, slot: Slot, name: str, lang: str) -> Reply:
         """Everything read back before it is booked."""
         text = self._t(

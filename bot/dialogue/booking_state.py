@@ -22,10 +22,6 @@ GENERAL_WORDS = (
 COMMON_WORDS = frozenset(
     {"clinic", "general", "practice", "health", "department", "medicine", "care", "centre", "center"}
 )
-UNSURE_WORDS = (
-    "not sure", "don't know", "dont know", "no idea", "any", "don't mind", "whatever", "unsure",
-    "不知道", "不清楚", "不确定", "都行", "随便", "都可以",
-)  # fmt: skip
 _COUNTING = frozenset({"present", "possible"})
 
 
@@ -111,6 +107,20 @@ def department_for(
     if findings or len(clinic.departments) == 1:
         return clinic.departments[0].id
     return None
+
+
+def department_named(clinic: Clinic, text: str) -> str | None:
+    """The department that the text itself names, also in the middle of a booking ("general practice", 全科).
+
+    Unlike :func:`department_said` the words "doctor" and "check-up" name none here.
+    """
+    said = words.plain(text)
+    spoken = set(re.findall(r"[a-z]+", said.replace("'s", "")))
+    for department in clinic.departments:
+        names = [words.plain(name) for name in department.name.values()]
+        if any(name in said or _own_words(name) & spoken for name in names):
+            return department.id
+    return clinic.departments[0].id if "gp" in spoken or "全科" in said else None
 
 
 def department_said(clinic: Clinic, text: str) -> str | None:

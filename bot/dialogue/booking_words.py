@@ -33,10 +33,45 @@ _STOP_ZH = re.compile(r"(?:不约了|算了|不预约了|不想约了|先不约|
 _BACK = re.compile(
     r"^(?:go )?back$|^(?:previous|go back(?: please)?|one step back|undo)$|^(?:返回|上一步|回到上一步|退回)$"
 )
+_BACKWARDS = re.compile(
+    r"\b(?:back|previous|undo|before|last (?:one|question|step))\b|返回|上一|退|回|前一|前面|重新"
+)
+"""Words without which nothing is a wish to go back, whatever it was taken for ("Jack Baker" is a name)."""
+_ASKS = re.compile(
+    r"[?？]\s*$|^(?:(?:and|but|also|oh|ok|sorry|hey|btw)[, ]+)*(?:do|does|did|is|are|am|can|could|should|"
+    r"will|would|must|what|where|why|who|how|which|when)(?:'s|s)? |[吗呢么嘛](?:[？?。~]|$)|"
+    r"什么|怎么|多少|哪里|哪儿|在哪|要不要|需不需要|用不用|能不能|可不可以|是不是",
+    re.I,
+)
+_ASKS_TIMES = re.compile(
+    r"\b(?:free|available|slots?|times?|appointments?|openings?|soon(?:er|est)?|earl(?:y|ier|iest)|later|gaps?|"
+    r"fit me in|see me|squeeze)\b|空|有号|时间|时段|约|最早|早点|晚点|尽快"
+)
+_SOMEBODY_ELSE = re.compile(
+    r"\b(?:for|its for|not (?:for )?me)\b[ ,]*(?:it'?s |for )?(?:my|our|his|her) (?:\w+ )?(?:son|daughter|child|kid|"
+    r"baby|boy|girl|mum|mom|mother|dad|father|wife|husband|partner|grand\w+|nan|gran|brother|sister|friend|aunt|uncle|parents?)\b"
+    r"|(?:给|帮|替|是)我?的?(?:儿子|女儿|孩子|小孩|宝宝|妈妈?|母亲|爸爸?|父亲|老婆|妻子|老公|丈夫|爱人|爷爷|奶奶|外公|外婆|姥姥|姥爷|"
+    r"孙子|孙女|哥哥?|弟弟?|姐姐?|妹妹?|朋友|老人)(?!的?时间)"
+)
+_NAME_CHANGE = re.compile(
+    r"^(?:(?:no|oh|sorry|wait|actually|oops|hang on|but|please|yes)[,.! ]+)*(?:(?:(?:my|the|his|her|their|full|"
+    r"right|correct|real|change)[ ,]+)*name(?: to|'s| is|s| should be|:)|"
+    r"put(?: it)?(?: under)?|book it (?:for|under)|under|it'?s for|"
+    r"it should be|spell(?:ed|t)|change it to|for)\s+(?P<name>.+)$"
+    r"|^(?:不对|不是|错了|不|哦|等等|等一下|对不起)?[，,。 ]*(?:我的?|患者|孩子|正确的?)?(?:姓名|名字)?"
+    r"(?:是|叫做?|改成|换成|改为|应该是|写)(?P<zh>[^，,。]{2,5})$",
+    re.I,
+)
 _OTHER = re.compile(
     r"none of (?:these|those|them)|other times?|another time|different time|something else|anything else|any others?|"
     r"more (?:times|options)|what else|(?:neither|none)\b|don'?t (?:work|suit)|"
     r"都不(?:行|合适|方便|可以)|换(?:个|一个|别的)?(?:时间|时段|日期)?|还有(?:别的|其他)|别的时间|其他时间|其它时间|有没有别的"
+)
+_ANY = re.compile(
+    r"\b(?:not sure|don'?t know|no idea|don'?t mind|whatever|whenever|unsure|idk|dunno|no preference|doesn'?t matter|"
+    r"you (?:choose|decide|pick)|up to you|(?:i'?m )?easy)\b"
+    r"|^(?:any|any ?(?:time|day|one)(?: is| will| works)?(?: fine| ok| do)?|any of (?:them|these))$"
+    r"|不知道|不清楚|不确定|都行|随便|都可以|都好|无所谓|看着办|你定|您定"
 )
 _ORDINALS = {
     1: r"first|1st|number one|no\.? ?1|#?1|one|第一|一|第1|1",
@@ -73,6 +108,8 @@ _NAME_LEAD_ZH = re.compile(
 _NOT_NAME = re.compile(
     r"\b(?:what|when|where|why|who|how|which|can|could|do|does|is|are|i|my|me|you|your|the|have|has|had|pain|hurt|hurts|"
     r"please|want|need|book|cancel|time|appointment|yes|no|ok|okay|not|sure|thanks|thank|hello|hi|it|dont|don't|know|tomorrow|"
+    r"nothing|none|never|other|change|different|all|good|fine|later|earlier|maybe|sorry|wait|actually|general|practice|"
+    r"anything|something|nope|yeah|yep|nah|idk|lol|hm+|um+|great|nice|"
     r"today|monday|tuesday|wednesday|thursday|friday|saturday|help|person|human|stop|back|and|why)\b",
     re.I,
 )
@@ -133,7 +170,30 @@ def said_stop(text: str, intent: str | None = None) -> bool:
 
 def said_back(text: str, intent: str | None = None) -> bool:
     """ "go back", 上一步."""
-    return intent == "go_back" or bool(_BACK.match(plain(text)))
+    words = plain(text)
+    return bool(_BACK.match(words)) or (intent == "go_back" and bool(_BACKWARDS.search(words)))
+
+
+def asks(text: str) -> bool:
+    """A question about something else than free times: "do I need to bring anything?", 要带什么吗？"""
+    words = unicodedata.normalize("NFKC", text).strip().lower().replace("’", "'")
+    return bool(_ASKS.search(words)) and not _ASKS_TIMES.search(words)
+
+
+def somebody_else(text: str) -> bool:
+    """ "no wait, book it for my son", 是给我妈妈约的."""
+    return bool(_SOMEBODY_ELSE.search(plain(text)))
+
+
+def new_name(text: str) -> str | None:
+    """The other name that the text asks for: "no, it's for Jack Baker", 名字改成王芳; None without such words."""
+    found = _NAME_CHANGE.match(unicodedata.normalize("NFC", text).strip().strip(".!。！"))
+    return read_name((found["name"] or found["zh"]).strip()) if found else None
+
+
+def said_any(text: str, intent: str | None = None) -> bool:
+    """ "whenever", "I don't mind", 都可以: every time is as good."""
+    return intent == "unsure" or bool(_ANY.search(plain(text)))
 
 
 def said_other(text: str) -> bool:
@@ -194,10 +254,10 @@ def day_words(day: dt.date, lang: str) -> str:
 
 
 def clock_words(hour: int, minute: int, lang: str) -> str:
-    """ "9:30am", "midday", "2pm"; 上午9:30, 下午2:00."""
+    """ "9:30am", "midday", "2pm"; 上午9点30分, 下午2点."""
     if lang == "zh":
         part = "上午" if hour < 12 else "中午" if hour == 12 else "下午" if hour < 18 else "晚上"
-        return f"{part}{hour if hour <= 12 else hour - 12}:{minute:02d}"
+        return f"{part}{hour if hour <= 12 else hour - 12}点" + (f"{minute:02d}分" if minute else "")
     if (hour, minute) == (12, 0):
         return "midday"
     shown = f"{hour % 12 or 12}" + (f":{minute:02d}" if minute else "")
@@ -205,7 +265,7 @@ def clock_words(hour: int, minute: int, lang: str) -> str:
 
 
 def time_words(at: dt.datetime, lang: str, zone: ZoneInfo) -> str:
-    """An instant in the clinic's zone: "Tuesday 24 November at 9:30am"; 11月24日（周二）上午9:30."""
+    """An instant in the clinic's zone: "Tuesday 24 November at 9:30am"; 11月24日（周二）上午9点30分."""
     local = at.astimezone(zone)
     joint = "" if lang == "zh" else " at "
     return day_words(local.date(), lang) + joint + clock_words(local.hour, local.minute, lang)

@@ -82,6 +82,7 @@ class SymptomFlow(Protocol):
         case: Mapping[str, Any],
         lang: str,
         level: str | None = None,
+        rules: Sequence[Mapping[str, Any]] = (),
     ) -> Step: ...
 
     def answer(
@@ -93,6 +94,7 @@ class SymptomFlow(Protocol):
         lang: str,
         intent: str | None = None,
         level: str | None = None,
+        rules: Sequence[Mapping[str, Any]] = (),
     ) -> Step: ...
 
     def ask_again(self, state: State, lang: str) -> Step: ...

@@ -67,9 +67,10 @@ _FIXED: tuple[tuple[str, float], ...] = (
 _UNSURE = re.compile(
     r"\b(?:don'?t know|dunno|not sure|no idea|can'?t (?:say|tell|remember)|unsure|not certain|hard to say|"
     r"haven'?t (?:measured|checked|taken)|didn'?t (?:measure|check|take)|no thermometer|don'?t have a thermometer|"
-    r"i'?m not sure|idk|maybe|haven'?t (?:looked|noticed)|didn'?t (?:look|notice)|can'?t see)\b|"
+    r"i'?m not sure|idk|maybe|not a clue|no clue|haven'?t a clue|"
+    r"how (?:would|should) i know|haven'?t (?:looked|noticed)|didn'?t (?:look|notice)|can'?t see)\b|"
     r"没注意|没看|没留意|看不到|不晓得|"
-    r"不知道|不清楚|不确定|说不清|说不准|不好说|记不清|不记得|没量|没有体温计|没测|没有量|不太清楚|没体温计"
+    r"不知道|不清楚|不确定|说不清|说不准|不好说|记不清|不记得|忘了|想不起来|不懂|哪知道|没量|没有体温计|没测|没有量|不太清楚|没体温计"
 )
 _DECLINE = re.compile(
     r"\b(?:(?:prefer|rather) not(?: to)?(?: say)?|(?:don'?t|do not) want to (?:say|answer|tell)|skip|pass|no comment|"
@@ -155,6 +156,15 @@ def temperature_c(text: str) -> float | None:
     return _plausible((value - 32) / 1.8 if value >= 90 else value)
 
 
+def is_measured(text: str) -> bool:
+    """A figure that can only be a temperature: "38.2", "101 F", 38度5; a bare "38" may be anything."""
+    return bool(
+        re.search(
+            r"\d{2,3}[.,]\d|\d ?(?:°|degrees?\b|c\b|f\b|celsius|fahrenheit)|[\d一-九]{1,3}度", plain(text)
+        )
+    )
+
+
 def _plausible(value: float) -> float | None:
     return round(value, 1) if 33 <= value <= 43 else None
 
@@ -189,13 +199,25 @@ def option_index(text: str, options: Sequence[tuple[str, Sequence[str]]]) -> int
     numbers = _numbers(said, len(options))
     if len(numbers) == 1:
         return numbers[0]
-    hits = {
-        index
+    words = [
+        (index, word)
         for index, (label, further) in enumerate(options)
         for word in (plain(label), *further)
         if _has(said, word)
-    }
+    ]
+    # "not too bad" holds "bad": a word inside a longer one that was said too does not count.
+    hits = {i for i, word in words if not any(i != j and word != w and word in w for j, w in words)}
     return hits.pop() if len(hits) == 1 else None
+
+
+def yes_no_index(text: str, intent: str | None, options: Sequence[tuple[str, Sequence[str]]]) -> int | None:
+    """ "yep", "nah" to a choice: the one option that says yes, or no, among its words."""
+    said = yes_no(text, intent)
+    if said is None:
+        return None
+    marks = {"yes", "有", "是"} if said == "yes" else {"no", "没有", "不是"}
+    hits = [n for n, (label, further) in enumerate(options) if marks & {plain(label), *further}]
+    return hits[0] if len(hits) == 1 else None
 
 
 def _has(said: str, word: str) -> bool:

@@ -29,6 +29,8 @@ from bot.texts import Texts
 
 MAX_ANSWER_CHARS = 500
 """An answer is short. Of a longer message only the beginning is read here; its findings come from all of it."""
+MAX_RULES = 8
+"""More reasons than this are never told; the gravest stand first."""
 Findings = Sequence[Mapping[str, Any]]
 _CORRECTION = re.compile(
     r"^(?:no|nope|actually|sorry|wait|oops|correction|i mean|i meant|i was wrong|not quite|hang on)\b[,.: ]*"
@@ -89,10 +91,12 @@ class SymptomCheck:
         case: Mapping[str, Any],
         lang: str,
         level: str | None = None,
+        rules: Findings = (),
     ) -> Step:
         """Begin a check with what is known: this message's findings and the case over all turns.
 
-        ``level`` (or ``case["level"]``) is the triage rules' level of the case; the outcome never lies below.
+        ``level`` (or ``case["level"]``) is a level that the outcome never lies below; ``rules`` are the triage
+        rules that fired over the case (``level``, ``reason`` per language): a floor that brings its own reason.
         """
         state: State = {
             "flow": "symptom_check",
@@ -105,7 +109,8 @@ class SymptomCheck:
             "asked": [],
             "current": None,
             "again": 0,
-            "level": highest(level, case.get("level"), case.get("case_level")),
+            "level": highest(level, case.get("level")),
+            "rules": _rules(rules),
         }
         earlier = [entry["f"] for entry in case.get("entries", ())]
         about, profile = planning.about_whom([*earlier, *findings], profile, case)
@@ -123,11 +128,13 @@ class SymptomCheck:
         lang: str,
         intent: str | None = None,
         level: str | None = None,
+        rules: Findings = (),
     ) -> Step:
         """Go on with the patient's answer. ``findings`` are those of this message alone."""
         text = text[:MAX_ANSWER_CHARS]
         state = dict(state)
         state["level"] = highest(state.get("level"), level)
+        state["rules"] = _rules([*state.get("rules", ()), *rules])
         question = self._current(state)
         if question is None:
             return not_understood(state)
@@ -147,17 +154,16 @@ class SymptomCheck:
         if value is None or (
             intent in ASKING and not _is_button(text, self._say.button_payloads(question, state, lang))
         ):
-            passing = self._in_passing(state, question, text) if intent not in ASKING else None
-            if passing is not None:
-                planning.record(self._protocols, state, *passing)
-            if passing is not None or (new and intent not in ASKING):
+            passing = self._in_passing(state, question, text) if intent not in ASKING else False
+            if passing or (new and intent not in ASKING):
                 return self._noted(state, question, lang)
-            return not_understood(before, self._signs(question, before))
+            return not_understood(before, self._screened(question, before))
         if value == planning.SOME and not state.get("which"):
             state["which"] = True
             return self._ask(state, question, lang, lead=self._say.text("which_of", lang))
         state["which"] = False
         planning.record(self._protocols, state, question, value)
+        self._in_passing(state, question, text)
         return self._advance(state, lang)
 
     def ask_again(self, state: State, lang: str) -> Step:
@@ -187,7 +193,7 @@ class SymptomCheck:
         state["current"] = question.id
         more = question.kind == "multi" and question.id in state["answers"]
         reply = self._say.question(question, self._signs(question, state), lang, lead, more=more)
-        return Step(state, (reply,), screened=self._signs(question, state))
+        return Step(state, (reply,), screened=self._screened(question, state))
 
     def _noted(self, state: State, question: Question, lang: str) -> Step:
         """Another symptom instead of an answer: it is folded in, and the question stays."""
@@ -223,16 +229,22 @@ class SymptomCheck:
                     return earlier, value
         return None
 
-    def _in_passing(self, state: State, question: Question, text: str) -> tuple[Question, Any] | None:
-        """An answer to a question that was not asked yet: "since yesterday", said to the warning signs."""
-        if re.search(r"[?？]", text):
-            return None
+    def _in_passing(self, state: State, question: Question, text: str) -> bool:
+        """Keep answers to questions that were not asked yet: "38.2 since yesterday", said to the warning signs.
+
+        Says whether there was one. Changes ``state``. "3 years" said to "How old?" is no duration.
+        """
+        if re.search(r"[?？]", text) or question.kind in ("age", "duration"):
+            return False
+        found = False
         for later in planning.plan(self._protocols, state):
-            if later.id != question.id and later.id not in state["answers"] and later.kind == "duration":
-                value = self._strict(later, text)
-                if value is not None:
-                    return later, value
-        return None
+            if later.id == question.id or later.id in state["answers"]:
+                continue
+            value = self._strict(later, text) if later.kind in ("duration", "temperature") else None
+            if value is not None and (later.kind == "duration" or read.is_measured(text)):
+                planning.record(self._protocols, state, later, value)
+                found = True
+        return found
 
     def _strict(self, question: Question, text: str) -> Any:
         """An answer that can only belong to this kind of question."""
@@ -295,7 +307,10 @@ class SymptomCheck:
                 return read.yes_no(text, intent)
         if read.unsure(text, None):
             return None
-        index = read.option_index(text, [read.option_words(o, lang) for o in question.options])
+        options = [read.option_words(o, lang) for o in question.options]
+        index = read.option_index(text, options)
+        if index is None:
+            index = read.yes_no_index(text, intent, options)
         if index is None:
             said_now = {f["id"] for f in findings if f.get("status", "present") in ("present", "possible")}
             said_now |= {str(f[question.id]) for f in findings if f.get(question.id) is not None}
@@ -325,12 +340,31 @@ class SymptomCheck:
             return planning.open_signs(self._protocols, question, state)
         return question.signs
 
+    def _screened(self, question: Question, state: State) -> tuple[str, ...]:
+        """The signs that a bare "yes" stands for: one sign alone, or a list where each is an emergency by itself.
+
+        To a mixed list "yes" says nothing yet: the check asks which, and triage must not take it for all of them.
+        """
+        signs = self._signs(question, state)
+        grave = question.kind == "multi" and question.level == "emergency"
+        return signs if grave or len(signs) == 1 else ()
+
     def _current(self, state: State) -> Question | None:
         return next((q for q in planning.plan(self._protocols, state) if q.id == state.get("current")), None)
 
     def _local_now(self) -> dt.datetime:
         now = self._clock()
         return now if self._clinic is None else now.astimezone(self._clinic.zone)
+
+
+def _rules(rules: Findings) -> list[dict[str, Any]]:
+    """Each rule once, as JSON for the state."""
+    out: list[dict[str, Any]] = []
+    for rule in rules:
+        row = {"level": str(rule["level"]), "reason": dict(rule["reason"])}
+        if row not in out:
+            out.append(row)
+    return out[:MAX_RULES]
 
 
 def _is_button(text: str, payloads: Sequence[str]) -> bool:

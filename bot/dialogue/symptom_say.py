@@ -116,7 +116,8 @@ class Say:
             text="\n".join(parts),
             lang=lang,
             kind=ReplyKind.OUTCOME if not emergency else ReplyKind.CRISIS if crisis else ReplyKind.EMERGENCY,
-            buttons=() if emergency else self._outcome_buttons(level, lang),
+            # What needs a visit is offered one by the dialogue, with buttons of its own: once, not twice.
+            buttons=self._outcome_buttons(level, lang) if level == "self_care" else (),
             phones=self._phones(lang, crisis=crisis) if emergency else (),
         )
         offer = None if level == "self_care" else booking

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import cast
 
 from bot.clinic import WEEKDAYS, Hours, Weekday
+from bot.dialogue.booking_words import clock_words
 
 DAY_NAMES: Mapping[str, tuple[str, ...]] = {
     "en": ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"),
@@ -17,10 +18,10 @@ MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", 
 
 
 def moment(at: dt.datetime, now: dt.datetime, lang: str) -> str:
-    """A day and a time, e.g. ``tomorrow (Tuesday) at 8:00`` / ``明天（星期二）8:00``; both arguments local."""
+    """A day and a time, e.g. ``tomorrow (Tuesday) at 8am`` / ``明天（星期二）上午8点``; both arguments local."""
     lang = lang if lang in DAY_NAMES else "en"
     days = (at.date() - now.date()).days
-    name, clock = DAY_NAMES[lang][at.weekday()], f"{at.hour}:{at.minute:02d}"
+    name, clock = DAY_NAMES[lang][at.weekday()], clock_words(at.hour, at.minute, lang)
     if lang == "zh":
         date = f"{NEAR['zh'][days]}（{name}）" if days in (0, 1) else f"{at.month}月{at.day}日（{name}）"
         return date + clock
@@ -44,7 +45,10 @@ def week(opening: Mapping[Weekday, tuple[Hours, ...]], lang: str) -> str:
 def _day(periods: Sequence[Hours], lang: str) -> str:
     if not periods:
         return "closed" if lang == "en" else "休息"
-    return ("、" if lang == "zh" else ", ").join(f"{p.start:%H:%M}–{p.end:%H:%M}" for p in periods)
+    return ("、" if lang == "zh" else ", ").join(
+        f"{clock_words(p.start.hour, p.start.minute, lang)}–{clock_words(p.end.hour, p.end.minute, lang)}"
+        for p in periods
+    )
 
 
 def _line(first: int, last: int, hours: str, lang: str) -> str:

@@ -155,13 +155,16 @@ class World:
         case = self._cases.get(conversation, Case())
         case, assessment = self._engine.turn(case, text, float(self._count), lang, ())
         self._cases[conversation] = case
+        told = assessment.to_json()
+        for rule, hit in zip(told["rules"], assessment.hits, strict=True):
+            rule["reason"] = dict(hit.reason)
         sink = Sink()
         turn = DialogueTurn(
             conversation=conversation,
             message_id=message_id or f"m{self._count}",
             text=text,
             lang=lang,
-            assessment=assessment.to_json(),
+            assessment=told,
             findings=[f.to_json() for f in assessment.findings],
             case=case.to_json(),
             already_said=frozenset(already_said),

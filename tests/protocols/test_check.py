@@ -179,7 +179,8 @@ def test_the_note_for_staff_is_in_their_language_and_the_patients(check: Symptom
     assert "patient-reported" in note and "患者自述" in note
     for part in ("38.5", "age 34", "3 days", "urgent"):
         assert part in note
-    assert [b.payload for b in step.replies[0].buttons] == ["我想约今天看医生", "我想和真人说话"]
+    assert step.outcome.offer_booking == "urgent"
+    assert step.replies[0].buttons == ()  # the dialogue offers the visit, once
 
 
 def test_an_unknown_complaint_gets_the_generic_protocol(check: SymptomCheck) -> None:
@@ -249,3 +250,83 @@ def test_a_crisis_gets_gentle_words_and_the_crisis_line(check: SymptomCheck, lan
     assert {"en": "not alone", "zh": "不是一个人"}[lang] in step.replies[0].text
     numbers = [p.number for p in step.replies[0].phones]
     assert numbers[0] == "999" and all(n.strip("+").isdigit() for n in numbers)
+
+
+@pytest.mark.parametrize(("lang", "none", "yes"), [("en", "none", "yes"), ("zh", "都没有", "有")])
+def test_a_bare_yes_to_a_mixed_list_is_no_sign_for_triage(
+    check: SymptomCheck, lang: str, none: str, yes: str
+) -> None:
+    """The list of emergency signs is screened; of the mixed list triage learns nothing until it is known which."""
+    step = check.start([finding("cough")], {}, {}, lang)
+    assert len(step.screened) == 7
+    step = check.answer(step.state, none, [], {}, lang)
+    assert step.state["current"] == "screen_urgent" and step.screened == ()
+    step = check.answer(step.state, yes, [], {}, lang)
+    assert step.state["current"] == "screen_urgent" and not step.done
+
+
+FIRED = {"level": "urgent", "reason": {"en": "A named reason.", "zh": "一个理由。"}}
+
+
+@pytest.mark.parametrize("lang", ["en", "zh"])
+def test_a_fired_rule_is_a_floor_with_its_own_reason_and_a_mention_is_none(
+    check: SymptomCheck, lang: str
+) -> None:
+    reached = []
+    for rules in ([], [FIRED]):
+        step = check.start(
+            [finding("runny_nose")], {"age_years": 30.0}, {"case_level": "routine"}, lang, None, rules
+        )
+        while not step.done:
+            text = {"duration": "2 days", "temperature": "37.1", "severity": "mild", "phlegm": "dry"}
+            step = check.answer(step.state, text.get(step.state["current"], "none"), [], {}, lang)
+        assert step.outcome is not None
+        reached.append((step.outcome.level, FIRED["reason"][lang] in step.replies[0].text))  # type: ignore[index]
+    assert reached == [("self_care", False), ("urgent", True)]
+
+
+@pytest.mark.parametrize(
+    ("lang", "text"), [("en", "it's 38.2 since yesterday"), ("zh", "38.2度，昨天开始的")]
+)
+def test_answers_given_early_are_kept_and_not_asked(check: SymptomCheck, lang: str, text: str) -> None:
+    step = check.start([finding("cough")], {}, {}, lang)
+    step = check.answer(step.state, text, [], {}, lang)
+    assert step.understood and step.state["current"] == "screen_emergency"
+    assert (step.state["answers"]["temperature"], step.state["answers"]["duration"]) == (38.2, 24.0)
+    asked = set()
+    while not step.done:
+        asked.add(step.state["current"])
+        step = check.answer(step.state, "none" if lang == "en" else "没有", [], {}, lang)
+    assert not asked & {"temperature", "duration"}
+
+
+@pytest.mark.parametrize(
+    ("lang", "text", "value"),
+    [
+        ("zh", "轻", "mild"), ("zh", "中", "moderate"), ("zh", "重", "severe"), ("zh", "有点", "mild"),
+        ("zh", "没有", "mild"), ("zh", "还好", "mild"), ("zh", "不严重", "mild"), ("zh", "有点严重", "moderate"),
+        ("zh", "很严重", "severe"), ("zh", "不知道啊", "unknown"),
+        ("en", "a bit", "mild"), ("en", "quite bad", "moderate"), ("en", "not too bad", "mild"), 
+        ("en", "bad", "severe"),
+        ("en", "2", "moderate"), ("en", "dunno", "unknown"), ("en", "no clue mate", "unknown"),
+    ],
+)  # fmt: skip
+def test_short_answers_to_how_bad(check: SymptomCheck, lang: str, text: str, value: str) -> None:
+    step = check.start(
+        [finding("cough", duration_hours=24.0), finding("temperature", value=37.0)], {}, {}, lang
+    )
+    while step.state["current"] != "severity":
+        step = check.answer(step.state, "none", [], {}, lang)
+    step = check.answer(step.state, text, [], {}, lang)
+    assert step.state["answers"].get("severity") == value
+
+
+@pytest.mark.parametrize(
+    ("lang", "text", "value"), [("en", "nah", "dry"), ("en", "yep", "coloured"), ("zh", "没有", "dry")]
+)
+def test_yes_and_no_to_a_choice(check: SymptomCheck, lang: str, text: str, value: str) -> None:
+    step = check.start([finding("cough", duration_hours=24.0, severity="mild")], {}, {}, lang)
+    while step.state["current"] != "phlegm":
+        step = check.answer(step.state, "none", [], {}, lang)
+    step = check.answer(step.state, text, [], {}, lang)
+    assert step.state["answers"].get("phlegm") == value

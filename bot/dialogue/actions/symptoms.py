@@ -71,7 +71,7 @@ class AskSymptom(CarelineAction):
         talk.scope.asked.add(SYMPTOM_FORM)
         turn = talk.turn
         step = talk.services.symptom_check.start(
-            turn.findings, turn.profile, turn.case, talk.lang, level=talk.triage.case_level
+            turn.findings, turn.profile, turn.case, talk.lang, rules=talk.triage.fired
         )
         await take(talk, step)
 
@@ -94,7 +94,7 @@ class ValidateSymptom(CarelineAction):
             turn.profile,
             talk.lang,
             talk.intent,
-            level=talk.triage.case_level,
+            rules=talk.triage.fired,
         )
         if not step.understood:
             return

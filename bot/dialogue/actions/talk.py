@@ -170,7 +170,7 @@ async def _skip_question(talk: Talk) -> bool:
         talk.turn.profile,
         talk.lang,
         "unsure",
-        level=talk.triage.case_level,
+        rules=talk.triage.fired,
     )
     if not step.understood:
         return False
