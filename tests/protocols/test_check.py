@@ -306,7 +306,7 @@ def test_answers_given_early_are_kept_and_not_asked(check: SymptomCheck, lang: s
         ("zh", "轻", "mild"), ("zh", "中", "moderate"), ("zh", "重", "severe"), ("zh", "有点", "mild"),
         ("zh", "没有", "mild"), ("zh", "还好", "mild"), ("zh", "不严重", "mild"), ("zh", "有点严重", "moderate"),
         ("zh", "很严重", "severe"), ("zh", "不知道啊", "unknown"),
-        ("en", "a bit", "mild"), ("en", "quite bad", "moderate"), ("en", "not too bad", "mild"), 
+        ("en", "a bit", "mild"), ("en", "quite bad", "moderate"), ("en", "not too bad", "mild"),
         ("en", "bad", "severe"),
         ("en", "2", "moderate"), ("en", "dunno", "unknown"), ("en", "no clue mate", "unknown"),
     ],
