@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -99,6 +99,13 @@ class Site:
         await self.working
         with contextlib.suppress(Exception):
             await self.database.close()
+
+    @contextlib.contextmanager
+    def records_away(self) -> Iterator[None]:
+        """No connection can be had meanwhile; those in use end as they would."""
+        engine, self.database._engine = self.database._engine, None
+        yield
+        self.database._engine = engine
 
     async def _changed(self, conversation: str, state: str, name: str | None) -> None:
         await self.live.state(conversation, state, name)

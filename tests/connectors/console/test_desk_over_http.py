@@ -329,17 +329,16 @@ async def test_every_role_may_do_the_same(site: Site, role: Role) -> None:
 async def test_when_the_records_are_away_staff_read_so(site: Site, enter: Enter) -> None:
     id_ = await site.alarm()
     person = await enter()
-    await site.database.close()
     asked = [
         ("GET", "me", None), ("GET", "queue", None), ("GET", f"escalations/{id_}", None),
         ("POST", f"escalations/{id_}/claim", {}), ("POST", "logout", {}),
         ("POST", "login", {"login": "mara", "password": "a long pass phrase"}),
     ]  # fmt: skip
-    for method, path, body in asked:
-        status, answer, headers = await person.ask(method, path, body)
-        assert (path, status, answer.get("code")) == (path, 503, "away")
-        assert headers["Cache-Control"] == "no-store"
-    await site.database.start()
+    with site.records_away():
+        for method, path, body in asked:
+            status, answer, headers = await person.ask(method, path, body)
+            assert (path, status, answer.get("code")) == (path, 503, "away")
+            assert headers["Cache-Control"] == "no-store"
     assert (await person.ask("GET", "queue"))[0] == 200
 
 
@@ -392,9 +391,8 @@ async def test_a_stream_outlives_records_that_are_away_for_a_while(site: Site, e
     async with person.http.get(f"{site.url}/console/api/events") as answer:
         feed = events(answer)
         await anext(feed)
-        await site.database.close()
-        await asyncio.sleep(0.6)
-        await site.database.start()
+        with site.records_away():
+            await asyncio.sleep(0.6)
         id_ = await site.alarm()
         assert (await asyncio.wait_for(anext(feed), 5))["escalation"] == id_
 
@@ -425,8 +423,7 @@ async def test_no_log_holds_what_people_wrote(
     await person.ask("POST", f"conversations/{conversation}/reply", {"text": CANARY, "key": CANARY * 50})
     await person.ask("POST", f"escalations/{id_}/close", {"reason": CANARY})
     await person.ask("POST", "login", {"login": CANARY, "password": CANARY})
-    await site.database.close()
-    await person.ask("GET", f"escalations/{id_}")
+    with site.records_away():
+        await person.ask("GET", f"escalations/{id_}")
     logged = caplog.text + "".join(str(record.__dict__) for record in caplog.records)
     assert "zebra" not in logged and "斑马" not in logged
-    await site.database.start()
