@@ -269,8 +269,27 @@ class _Judge:
                 return cue  # 压力大会胸痛吗: only a gap matched the "can it"
         after = r.cues.any_between("hypo_after", self.hit.end, min(self.high, self.hit.end + 3))
         if after is None or any(b >= SOFT for b in r.tokens.breaks[self.hit.end : after.start + 1]):
-            return None
+            return self._asked_in_general()
         return after
+
+    def _asked_in_general(self) -> CueHit | None:
+        """ "Is vomiting blood dangerous", 吐血危险吗: a question about the thing, when nobody is said to have it and
+        nothing says that it is now. "Is my chest pain serious" stays a complaint."""
+        r = self.r
+        reach = min(self.high, self.hit.end + 4)
+        asked = r.cues.any_between("ask_after", self.hit.end, reach)
+        if asked is None and self.out.kind in ("condition", "event"):
+            asked = r.cues.any_between("ask_after_illness", self.hit.end, reach)
+        if asked is None or any(b >= SOFT for b in r.tokens.breaks[self.hit.end : asked.start + 1]):
+            return None
+        if self.out.subject is not Subject.PATIENT or not self.out.assumed:
+            return None
+        if any(
+            r.cues.any_between(kind, self.low, self.high)
+            for kind in ("self", "self_weak", "they", "now", "recent")
+        ):
+            return None
+        return None if any(name == "duration" for name, *_ in r.modifiers) else asked
 
     def _turned_real(self, cue: CueHit) -> bool:
         """ "What if it's a stroke, my arm is numb": a new clause with its own "my" is no longer what-if."""

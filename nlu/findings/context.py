@@ -22,7 +22,7 @@ LABELS = ("temperature", "bp", "pulse", "spo2", "glucose", "resp_rate", "weight"
 
 _MAY_FOLLOW = frozenset(
     ["i", "im", "ive", "and", "it", "he", "she", "my", "both", "all", "please", "thanks", "doctor", "dr", "a", "too",
-     "sir", "really", "been", "for", "since", "about", "does", "lol", *"我他她的啊呢哦呀吧而都很"]
+     "sir", "really", "been", "for", "since", "about", "does", "lol", *"我他她的啊呢哦呀吧而都很呜哎哈嘛啦哟唉诶"]
 )  # fmt: skip
 """Words after "yes" or "no" that leave it an answer ("yes I do", "no doctor"); "no fever" is not one."""
 
@@ -109,14 +109,28 @@ def resolve(reading: Reading, question: Question, said: frozenset[str]) -> list[
         cue = _find(reading, kind)
         if cue is not None and len(question.items) > max(index, 0):
             return [_answer(question.items[index], True, cue)]
+    start = _answer_start(reading, said)
     for kind, yes in (("answer_none", False), ("answer_all", True)):
-        cue = _opening(reading, kind)
+        cue = _opening(reading, kind, start)
         if cue is not None:
             return [_answer(item, yes, cue) for item in rest]
-    cue, yes = _yes_or_no(reading)
+    cue, yes = _yes_or_no(reading, start)
     if cue is None or (yes and said & {i.id for i in question.items}):
         return []
     return [_answer(item, yes, cue) for item in rest]
+
+
+def _answer_start(reading: Reading, said: frozenset[str]) -> int:
+    """Where the answer begins. "It's probably nothing but yes", "Sorry to bother you. Yes": a preface that names
+    no symptom is passed over."""
+    words = ("answer_none", "answer_all", "answer_no", "answer_yes")
+    if said or len(reading.tokens) > MAX_ANSWER or any(_opening(reading, kind) for kind in words):
+        return 0
+    breaks = [p for p in range(1, len(reading.tokens)) if reading.tokens.breaks[p] >= SOFT]
+    for place in [*breaks, *(c.end for c in reading.cues.all("stop"))]:
+        if any(_opening(reading, kind, place) for kind in words):
+            return place
+    return 0
 
 
 def _answer(item: Screened, yes: bool, cue: CueHit) -> Answered:
@@ -129,9 +143,9 @@ def _find(reading: Reading, kind: str) -> CueHit | None:
     return reading.cues.any_between(kind, 0, min(len(reading.tokens), MAX_ANSWER))
 
 
-def _opening(reading: Reading, kind: str) -> CueHit | None:
+def _opening(reading: Reading, kind: str, start: int = 0) -> CueHit | None:
     """A cue within the first words that is not the start of something else ("all of a sudden", "no fever")."""
-    for cue in reading.cues.between(kind, 0, MAX_LEAD):
+    for cue in reading.cues.between(kind, start, start + (MAX_LEAD - 1 if start else MAX_LEAD)):
         if _closed(reading, cue):
             return cue
     return None
@@ -148,9 +162,9 @@ def _closed(reading: Reading, cue: CueHit) -> bool:
     return not is_cjk(tokens.words[cue.start]) and len(tokens) <= 3 and not reading.covered[cue.end]
 
 
-def _yes_or_no(reading: Reading) -> tuple[CueHit | None, bool]:
-    no, yes = _opening(reading, "answer_no"), _opening(reading, "answer_yes")
-    if yes is not None and reading.cues.any_between("pseudo", 0, yes.start + 1) is not None:
+def _yes_or_no(reading: Reading, start: int = 0) -> tuple[CueHit | None, bool]:
+    no, yes = _opening(reading, "answer_no", start), _opening(reading, "answer_yes", start)
+    if yes is not None and reading.cues.any_between("pseudo", start, yes.start + 1) is not None:
         yes = None  # "not sure" says neither
     if no is not None and (yes is None or no.start <= yes.start):
         return no, False

@@ -57,7 +57,7 @@ def _is_pinyin(sample: str, knowledge: Knowledge) -> bool:
     chinese = knowledge.languages.get("zh")
     if chinese is None:
         return False
-    plain = f" {' '.join(knowledge.normaliser(sample).text.split())} "
+    plain = f" {' '.join(_WORD.findall(knowledge.normaliser(sample).text))} "
     return any(
         f" {key} " in plain for key in chinese.replacements if key.isascii() and len(key) >= MIN_PINYIN
     )

@@ -201,6 +201,10 @@ def _apposition(reading: Reading, number: Number) -> bool:
     return set_off and not number.decimal and any(p.end == number.start for p in reading.persons)
 
 
+_BEFORE_AGE = frozenset(["is", "hes", "shes", "only", "just", "now", "about", "nearly", "almost"])
+_NO_AGE_AFTER = frozenset(["ago", "late", "overdue", "early", "behind", "after", "pregnant", "along", "gone"])
+
+
 def _beside_child(reading: Reading, start: int, end: int, unit: str) -> bool:
     """宝宝两个月, 五周的宝宝, 才十天大: an age, not 宝宝咳嗽两个月."""
     words = reading.tokens.words
@@ -209,9 +213,11 @@ def _beside_child(reading: Reading, start: int, end: int, unit: str) -> bool:
     before = words[start - 1] if start else ""
     after = words[end] if end < len(words) else ""
     chinese = any("\u4e00" <= w <= "\u9fff" for w in (before, after, words[start], words[end - 1]))
-    if not chinese:
-        return False
     young = [p for p in reading.persons if p.kind in CHILDREN]
+    if not chinese:  # "my baby is 2 months and …", "hes only 5 weeks"
+        low = reading.sentences[reading.sentence_of[start]][0]
+        told = before in _BEFORE_AGE and after not in _NOT_AN_AGE and after not in _NO_AGE_AFTER
+        return told and any(low <= p.start and start - 4 <= p.end <= start for p in young)
     if after == "大" or (start > 1 and words[start - 2] + before in ("出生", "生下", "下来")):
         return True
     if any(end <= p.start <= end + 1 for p in young) and after != "没":

@@ -113,7 +113,7 @@ def read(text: str, knowledge: Knowledge, codes: Sequence[str]) -> Reading:
     normalised = knowledge.normaliser(text)
     tokens = tokenise(normalised.text)
     languages = [knowledge.languages[c] for c in codes if c in knowledge.languages]
-    tokens = _respell(tokens, languages)
+    tokens = _respell(tokens, languages, _held(normalised, tokens))
     reading = Reading(normalised, tokens)
     _find_sentences(reading)
     hits: list[tuple[Hit, Payload]] = []
@@ -151,7 +151,19 @@ def _find_sentences(reading: Reading) -> None:
         reading.sentence_of.extend([number] * (high - low))
 
 
-def _respell(tokens: Tokens, languages: Sequence[Language]) -> Tokens:
+def _held(normalised: Normalised, tokens: Tokens) -> frozenset[int]:
+    """Where a Latin word was typed longer than it reads ("paaaain"); places as (start of the word in the text)."""
+    if normalised.origins is None:
+        return frozenset()
+    return frozenset(
+        start
+        for word, start, end in zip(tokens.words, tokens.starts, tokens.ends, strict=True)
+        if end - start > 1 and word.isalpha() and word.isascii()
+        and (span := normalised.span(start, end))[1] - span[0] > end - start
+    )  # fmt: skip
+
+
+def _respell(tokens: Tokens, languages: Sequence[Language], held: frozenset[int] = frozenset()) -> Tokens:
     """Mend misspelt Latin words, split run-together ones, join ones typed apart, replace slips of the input
     method. Token places stay those of what was typed."""
     for language in languages:
@@ -178,6 +190,9 @@ def _respell(tokens: Tokens, languages: Sequence[Language]) -> Tokens:
                     meant = speller.read(plain) or ((plain,) if plain != word else ())
                     memo[word] = (speller.split(plain), meant)
                 split, meant = memo[word]
+                if tokens.starts[i] in held:
+                    shorter = speller.unstretched(word)
+                    split, meant = (None, shorter) if shorter else (split, meant)
                 if split is not None:
                     parts = list(split)
                 elif meant:

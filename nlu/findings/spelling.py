@@ -18,6 +18,8 @@ MIN_STEM = 4
 """Endings put to a prefix, and the shortest prefix that gets them."""
 MAX_MEANT = 4
 """Equally near words that are all tried."""
+MAX_RUNS = 3
+"""Held letters of one word that are looked at: each doubles the forms tried."""
 MIN_PART = 3
 """Shortest part when a run-together word is split."""
 
@@ -43,6 +45,14 @@ class Speller:
         if len(word) < MIN_FUZZY or len(word) > MAX_FUZZY or not word.isalpha() or self._is_word(word):
             return ()
         return self._nearest(word)
+
+    def unstretched(self, word: str) -> tuple[str, ...]:
+        """Words behind a held letter, shortened to two of it before ("paain" → pain, "booth" → both), best first."""
+        runs = [i for i in range(1, len(word)) if word[i] == word[i - 1]][:MAX_RUNS]
+        forms = {word}
+        for i in reversed(runs):
+            forms |= {form[:i] + form[i + 1 :] for form in forms}
+        return tuple(sorted((f for f in forms if len(f) > 1 and self.knows(f)), key=lambda f: (len(f), f)))
 
     def split(self, word: str) -> tuple[str, str] | None:
         """Two known words that were typed as one ("chestpain"), or None."""

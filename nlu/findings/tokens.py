@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 NONE, LIST, SOFT, HARD = 0, 1, 2, 3
 """What stands before a token, in rising strength."""
@@ -72,7 +73,27 @@ def tokenise(text: str) -> Tokens:
         out.marks.append(mark)
         level, asked, mark = NONE, False, ""
     out.tail_asked = asked
+    _break_at_spaces(out)
     return out
+
+
+MIN_PART = 3
+"""Chinese characters on either side for a space between them to be taken for a comma ("头疼得厉害 吐了两次")."""
+
+
+def _break_at_spaces(out: Tokens) -> None:
+    """People who type Chinese without punctuation put a space where a comma would stand. "胸 口 好 痛" is no list."""
+    parts: list[list[int]] = []
+    for i, word in enumerate(out.words):
+        joined = i > 0 and out.ends[i - 1] == out.starts[i] and is_cjk(out.words[i - 1]) and is_cjk(word)
+        if joined:
+            parts[-1][1] = i + 1
+        else:
+            parts.append([i, i + 1])
+    for (low, middle), (start, high) in pairwise(parts):
+        long = middle - low >= MIN_PART and high - start >= MIN_PART
+        if long and is_cjk(out.words[low]) and is_cjk(out.words[start]) and out.breaks[start] == NONE:
+            out.breaks[start] = SOFT
 
 
 def _written(kind: str | None, piece: str) -> str:
