@@ -37,7 +37,7 @@ from bot.dialogue.booking_state import (
     wish_json,
 )
 from bot.dialogue.flow import State, Step, highest, not_understood
-from bot.messages import now_utc
+from bot.messages import Reply, now_utc
 from bot.texts import Texts
 
 MAX_ANSWER_CHARS = 500
@@ -92,6 +92,7 @@ class Booking(BookingMoves):
         state["clinician"] = clinician_said(self._clinic, text, department)
         if department is None and state["clinician"]:
             department = self._departments_of(state["clinician"])[0]
+        state["for_other"] = words.somebody_else(text)
         state["reason"] = ",".join(dict.fromkeys(ids))[:200] or None
         wish = understand(text, self._clinic, self._clock()) if text else Wish()
         if department is None and level == "urgent":
@@ -129,6 +130,13 @@ class Booking(BookingMoves):
             return await self._stop(state, lang)
         if words.said_back(text, intent):
             return await self._back(state, lang)
+        if words.asks_what_to_bring(text):
+            step = await self._repeat(state, lang)
+            return Step(
+                step.state, tuple(self._say.led(self._say.bring(lang), r, lang) for r in step.replies)
+            )
+        if state["mode"] == "move" and words.said_cancel(text):
+            return not_understood(state)  # the visit itself is to be cancelled: that is another flow
         stage = self._stages.get(str(state.get("stage")))
         return not_understood(state) if stage is None else await stage(state, text, lang, intent)
 
@@ -168,6 +176,8 @@ class Booking(BookingMoves):
             moved = await self._other_department(state, text, wish, lang, intent)
             if moved is not None:
                 return moved
+        if not wish.understood and words.somebody_else(text):
+            return self._for_other(state, self._say.ask_when(lang), lang)
         if not wish.understood:
             if who:
                 return self._ask(state, "when", self._say.ask_when(lang))
@@ -203,6 +213,8 @@ class Booking(BookingMoves):
             if wish.windows and not wish.any_day:
                 return await self._with_wish(state, wish, lang)
             return await self._offer_more(state, lang, shift)
+        if words.somebody_else(text) and not understand(text, self._clinic, self._clock()).windows:
+            return self._for_other(state, self._say.which_slot(offered, lang), lang)
         clinician = clinician_said(self._clinic, text, state["department"])
         wish = understand(text, self._clinic, self._clock())
         if not wish.understood or wish.any_day:
@@ -306,7 +318,7 @@ class Booking(BookingMoves):
     async def _at_cancel(self, state: State, text: str, lang: str, intent: str | None) -> Step:
         if words.said_no(text, intent):
             return await self._stop(state, lang)
-        if not words.said_yes(text, intent) and not words.said_stop(text):
+        if not (words.said_yes(text, intent) or words.said_stop(text) or words.said_cancel(text)):
             return not_understood(state)
         try:
             gone = await self._calendar.cancel(state["appointment"], state["conversation"])
@@ -339,7 +351,7 @@ class Booking(BookingMoves):
             case "slot":
                 return self._ask(state, "slot", self._say.which_slot(offers(state), lang))
             case "name" if slot is not None:
-                return self._ask(state, "name", self._say.ask_name(slot, lang))
+                return self._ask(state, "name", self._say.ask_name_again(lang))
             case "confirm":
                 return await self._ask_confirm(state, lang)
             case "change":
@@ -404,6 +416,11 @@ class Booking(BookingMoves):
         kept = wish if wish.understood else wish_from(state.get("wish"))
         return await self._offer(state, kept, lang)
 
+    def _for_other(self, state: State, reply: Reply, lang: str) -> Step:
+        """ "It's for my son", before a name was asked for: kept, and the question stays."""
+        state["for_other"] = True
+        return self._ask(state, str(state["stage"]), self._say.led(self._say.for_other(lang), reply, lang))
+
     async def _renamed(self, state: State, text: str, lang: str, intent: str | None) -> Step | None:
         """At the last question: another name, somebody else, or the same name once more. None: none of these."""
         name = words.new_name(text)
@@ -426,6 +443,8 @@ class Booking(BookingMoves):
 
     def _stops(self, state: State, text: str, intent: str | None) -> bool:
         """A wish to stop. Asked for a name, a name is not one, whatever it was taken for."""
+        if state["mode"] == "book" and words.said_cancel(text):
+            return True
         if self._is_a_no(state, text) or not words.said_stop(text, intent):
             return False
         named = state.get("stage") in ("name", "change", "confirm") and words.read_name(text) is not None
@@ -474,7 +493,9 @@ class Booking(BookingMoves):
 
     def _is_a_no(self, state: State, text: str) -> bool:
         """ "cancel it" while cancelling is the yes, not a wish to stop; "取消吧" likewise."""
-        return state.get("stage") == "cancel" and (words.said_yes(text) or words.said_no(text))
+        return state.get("stage") == "cancel" and (
+            words.said_yes(text) or words.said_no(text) or words.said_cancel(text)
+        )
 
     def _departments_of(self, clinician: str) -> tuple[str, ...]:
         return next(c.departments for c in self._clinic.clinicians if c.id == clinician)

@@ -123,7 +123,9 @@ class BookingMoves:
         before, state["hold"] = state.get("hold"), held.id
         name = held.name or await self._name_of(before, state["conversation"])
         if name is None:
-            return self._ask(state, "name", self._say.ask_name(slot, lang))
+            return self._ask(
+                state, "name", self._say.ask_name(slot, lang, other=bool(state.get("for_other")))
+            )
         await self._calendar.set_name(held.id, state["conversation"], name)
         return await self._ask_confirm(state, lang)
 
@@ -182,7 +184,7 @@ class BookingMoves:
         except (SlotTaken, NotOffered, HoldExpired, TooMany):
             return await self._offer(state, wish_from(state.get("wish")), lang, self._say.hold_ended(lang))
         state["hold"] = held.id
-        return self._ask(state, "name", self._say.ask_name(slot, lang))
+        return self._ask(state, "name", self._say.ask_name(slot, lang, other=bool(state.get("for_other"))))
 
     async def _stop(self, state: State, lang: str) -> Step:
         await self._calendar.release(state["conversation"])

@@ -118,16 +118,31 @@ class Say:
         buttons = [Button(t, t) for t in times] + [self._plain_button("button_other_times", lang)]
         return self._reply("\n".join([head, *lines]), lang, buttons)
 
-    def ask_name(self, slot: Slot, lang: str) -> Reply:
+    def for_other(self, lang: str) -> str:
+        """It is for somebody else: understood."""
+        return self._t("for_other", lang)
+
+    def ask_name(self, slot: Slot, lang: str, *, other: bool = False) -> Reply:
         """The time is kept; for whom?"""
         text = self._t(
-            "ask_name", lang, time=self._time(slot.start, lang), clinician=self._who(slot.clinician, lang)
+            "ask_name_of_other" if other else "ask_name",
+            lang,
+            time=self._time(slot.start, lang),
+            clinician=self._who(slot.clinician, lang),
         )
         return self._reply(text, lang)
 
     def ask_new_name(self, lang: str) -> Reply:
         """The name again."""
         return self._reply(self._t("ask_new_name", lang), lang)
+
+    def bring(self, lang: str) -> str:
+        """What to bring to a visit."""
+        return self._t("bring", lang)
+
+    def ask_name_again(self, lang: str) -> Reply:
+        """The name, asked in other words."""
+        return self._reply(self._t("ask_name_again", lang), lang)
 
     def ask_other_name(self, lang: str) -> Reply:
         """The visit is for somebody else: whose name?"""

@@ -43,6 +43,15 @@ _ASKS = re.compile(
     r"什么|怎么|多少|哪里|哪儿|在哪|要不要|需不需要|用不用|能不能|可不可以|是不是",
     re.I,
 )
+_BRING = re.compile(
+    r"\b(?:bring|take|carry)\b.*\b(?:anything|something|with me|along|documents?|papers?|id|"
+    r"card)\b|what (?:should|do|must) "
+    r"i (?:need to )?(?:bring|prepare)|\bprepare (?:anything|for)|"
+    r"(?:带|准备)(?:点|些|一些)?(?:什么|啥|哪些|身份证|病历|医保卡|材料|东西)|空腹|\b(?:fast|fasting|empty stomach)\b"
+)
+_CANCEL_IT = re.compile(
+    r"(?:please )?cancel(?: (?:it|that|this))?(?: please)?|(?:那就)?取消(?:吧|掉|它)?(?:预约)?"
+)
 _ASKS_TIMES = re.compile(
     r"\b(?:free|available|slots?|times?|appointments?|openings?|soon(?:er|est)?|earl(?:y|ier|iest)|later|gaps?|"
     r"fit me in|see me|squeeze)\b|空|有号|时间|时段|约|最早|早点|晚点|尽快"
@@ -178,6 +187,16 @@ def asks(text: str) -> bool:
     """A question about something else than free times: "do I need to bring anything?", 要带什么吗？"""
     words = unicodedata.normalize("NFKC", text).strip().lower().replace("’", "'")
     return bool(_ASKS.search(words)) and not _ASKS_TIMES.search(words)
+
+
+def asks_what_to_bring(text: str) -> bool:
+    """ "do I need to bring anything?", 要带什么吗？"""
+    return bool(_BRING.search(plain(text))) and (asks(text) or len(plain(text)) < 25)
+
+
+def said_cancel(text: str) -> bool:
+    """ "cancel it", 取消吧: what is being done now, or the booked visit, depending on what runs."""
+    return bool(_CANCEL_IT.fullmatch(plain(text)))
 
 
 def somebody_else(text: str) -> bool:

@@ -76,6 +76,31 @@ _DECLINE = re.compile(
     r"\b(?:(?:prefer|rather) not(?: to)?(?: say)?|(?:don'?t|do not) want to (?:say|answer|tell)|skip|pass|no comment|"
     r"none of your business|private)\b|不想说|不方便说|不愿意说|跳过|不想回答|保密|不便透露"
 )
+_A_LITTLE = re.compile(
+    r"(?:(?:yes|yeah|well|maybe)[, ]+)?(?:(?:just )?a (?:little )?bit|a little|slightly|"
+    r"sometimes|kind ?of|kinda|sort of|somewhat|on and off|now and then)\b|(?:有时候?|偶尔|有一?点|稍微|一点点?|有些)"
+)
+"""Less than a yes, and no "I don't know" either: it is there."""
+_VAGUE = frozenset(
+    {
+        "ok",
+        "okay",
+        "fine",
+        "有点",
+        "有一点",
+        "一点",
+        "一点点",
+        "没有",
+        "没事",
+        "没什么",
+        "还好",
+        "还行",
+        "还可以",
+        "a bit",
+        "a little",
+    }
+)
+"""Words that answer "how bad?" and say nothing when something else was asked."""
 _OF_THESE = r"(?: of (?:these|those|them|the above|that))?"
 _NONE = re.compile(
     rf"(?:no|none{_OF_THESE}|nope|nah|neither|nothing|not any|not (?:really|at all)|no,? none{_OF_THESE}"
@@ -91,7 +116,8 @@ _ALL = re.compile(
 
 def unsure(text: str, intent: str | None = None) -> bool:
     """ "I don't know", "haven't measured it", 没量."""
-    return intent == "unsure" or bool(_UNSURE.search(plain(text)))
+    said = plain(text)
+    return bool(_UNSURE.search(said)) or (intent == "unsure" and not _A_LITTLE.match(said))
 
 
 def declined(text: str) -> bool:
@@ -183,10 +209,23 @@ def age_years(text: str) -> float | None:
     return float(found[1]) if found and int(found[1]) <= 120 else None
 
 
+def age_said(text: str) -> float | None:
+    """An age said to another question: "she is 3", "I'm 45 years old", 她三岁; None for a bare figure."""
+    said = plain(text)
+    who = r"(?:he|she|it|they|i|the baby|the child|my \w+)(?: is|'?s| am|'m| are)"
+    if re.fullmatch(rf"{who} (?:only |just |nearly )?\d{{1,3}}", said):
+        return age_years(said)
+    if re.search(r"\b(?:years?|yrs?|months?|weeks?)[ -]old\b|岁|个?月大", said):
+        return age_years(said)
+    return None
+
+
 def yes_no(text: str, intent: str | None) -> str | None:
     """ "yes", "no", or None."""
     if _NONE.fullmatch(plain(text)) or said_no(text, intent):
         return "no"
+    if _A_LITTLE.match(plain(text)):
+        return "yes"
     return "yes" if said_yes(text, intent) or re.match(r"^(?:有|是|会|yes|yeah)", plain(text)) else None
 
 
@@ -208,6 +247,21 @@ def option_index(text: str, options: Sequence[tuple[str, Sequence[str]]]) -> int
     # "not too bad" holds "bad": a word inside a longer one that was said too does not count.
     hits = {i for i, word in words if not any(i != j and word != w and word in w for j, w in words)}
     return hits.pop() if len(hits) == 1 else None
+
+
+def exact_option(text: str, options: Sequence[Option]) -> str | None:
+    """The option that the whole text names ("better", 很严重): an answer given before its question."""
+    said = plain(text)
+    for option in options:
+        label, further = option_words(option, "en")
+        if (
+            said in (plain(label), *further)
+            and len(said) > 1
+            and not yes_no(said, None)
+            and said not in _VAGUE
+        ):
+            return option.id
+    return None
 
 
 def yes_no_index(text: str, intent: str | None, options: Sequence[tuple[str, Sequence[str]]]) -> int | None:
@@ -275,15 +329,20 @@ def signs_said(
     named = [sign for sign, label in signs if plain(label) in said]
     if named:
         return named
-    if said_yes(text, intent) or said in (
-        "有",
-        "有的",
-        "有一个",
-        "yes i do",
-        "i do",
-        "some",
-        "some of them",
-        "one of them",
+    if (
+        said_yes(text, intent)
+        or _A_LITTLE.fullmatch(said)
+        or said
+        in (
+            "有",
+            "有的",
+            "有一个",
+            "yes i do",
+            "i do",
+            "some",
+            "some of them",
+            "one of them",
+        )
     ):
         return ids if len(ids) == 1 else "some"
     if negated & set(ids) or said_no(text, intent):

@@ -154,13 +154,13 @@ class SymptomCheck:
         if value is None or (
             intent in ASKING and not _is_button(text, self._say.button_payloads(question, state, lang))
         ):
-            passing = self._in_passing(state, question, text) if intent not in ASKING else False
-            if passing or (new and intent not in ASKING):
+            about_it = intent not in ASKING or intent == "help"
+            if (about_it and self._in_passing(state, question, text)) or (new and intent not in ASKING):
                 return self._noted(state, question, lang)
             return not_understood(before, self._screened(question, before))
         if value == planning.SOME and not state.get("which"):
             state["which"] = True
-            return self._ask(state, question, lang, lead=self._say.text("which_of", lang))
+            return self._ask(state, question, lang, lead=self._say.text("which_of", lang), which=True)
         state["which"] = False
         planning.record(self._protocols, state, question, value)
         self._in_passing(state, question, text)
@@ -189,10 +189,20 @@ class SymptomCheck:
         question = planning.next_question(self._protocols, state)
         return self._finish(state, lang) if question is None else self._ask(state, question, lang, lead)
 
-    def _ask(self, state: State, question: Question, lang: str, lead: str | None = None) -> Step:
+    def _ask(
+        self, state: State, question: Question, lang: str, lead: str | None = None, *, which: bool = False
+    ) -> Step:
         state["current"] = question.id
         more = question.kind == "multi" and question.id in state["answers"]
-        reply = self._say.question(question, self._signs(question, state), lang, lead, more=more)
+        reply = self._say.question(
+            question,
+            self._signs(question, state),
+            lang,
+            lead,
+            more=more,
+            which=which,
+            own=not state.get("person"),
+        )
         return Step(state, (reply,), screened=self._screened(question, state))
 
     def _noted(self, state: State, question: Question, lang: str) -> Step:
@@ -202,7 +212,10 @@ class SymptomCheck:
         state["others"] = [x for x in dict.fromkeys([*others, first, *found]) if x not in (main, "generic")]
         if planning.judge(self._protocols, state, final=False).level == "emergency":
             return self._finish(state, lang)
-        return self._ask(state, question, lang, lead=self._say.text("noted", lang))
+        state["noted"] = int(state.get("noted", 0)) + 1
+        return self._ask(
+            state, question, lang, self._say.text("noted" if state["noted"] % 2 else "noted_2", lang)
+        )
 
     def _back(self, state: State, lang: str) -> Step:
         if state["asked"]:
@@ -212,7 +225,9 @@ class SymptomCheck:
             if last is not None:
                 planning.retract(state, last)
                 return self._ask(state, last, lang, lead=self._say.text("back", lang))
-        return self.ask_again(state, lang)
+        again = self.ask_again(state, lang)
+        first = self._current(again.state)
+        return again if first is None else self._ask(again.state, first, lang, self._say.text("first", lang))
 
     def _correct(self, state: State, question: Question, text: str) -> tuple[Question, Any] | None:
         """ "no, since Tuesday" while something else is asked: the question it corrects, and the new answer."""
@@ -237,11 +252,17 @@ class SymptomCheck:
         if re.search(r"[?？]", text) or question.kind in ("age", "duration"):
             return False
         found = False
+        age = read.age_said(text) if state["profile"].get("age_years") is None else None
+        if age is not None:
+            state["profile"] = {**state["profile"], "age_years": age}
+            found = True
         for later in planning.plan(self._protocols, state):
             if later.id == question.id or later.id in state["answers"]:
                 continue
             value = self._strict(later, text) if later.kind in ("duration", "temperature") else None
-            if value is not None and (later.kind == "duration" or read.is_measured(text)):
+            if later.id in ("severity", "course") and question.kind != "choice":
+                value = read.exact_option(text, later.options)
+            if value is not None and (later.kind != "temperature" or read.is_measured(text)):
                 planning.record(self._protocols, state, later, value)
                 found = True
         return found

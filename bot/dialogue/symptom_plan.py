@@ -252,7 +252,11 @@ def judge(protocols: Protocols, state: State, *, final: bool) -> Verdict:
                 reasons.append(Reason("urgent", code="open"))
     for protocol in running:
         reasons += [Reason(r.level, text=r.reason) for r in protocol.outcomes if holds(r.when, known)]
-    told = [Reason(str(r["level"]), text=r["reason"]) for r in state.get("rules", ())]
+    told = [
+        Reason(str(r["level"]), text=r["reason"])
+        for r in state.get("rules", ())
+        if r["level"] != "self_care"  # the protocol says that better, and more of it
+    ]
     reasons = [*told, *reasons]  # the triage rules that fired: their own reason, and a floor
     level = highest(*(r.level for r in reasons))
     if final:

@@ -45,6 +45,8 @@ class Say:
 
     def _join(self, names: Sequence[str], lang: str) -> str:
         joint = self.text("complaint_join", lang)
+        if len(names) > 2:
+            names = [("、" if lang == "zh" else ", ").join(names[:-1]), names[-1]]
         return (joint if lang == "zh" else f" {joint} ").join(names)
 
     def _complaints(self, state: State, lang: str) -> list[str]:
@@ -60,10 +62,24 @@ class Say:
     # ---- questions --------------------------------------------------------------------------------------
 
     def question(
-        self, question: Question, signs: Sequence[str], lang: str, lead: str | None, *, more: bool = False
+        self,
+        question: Question,
+        signs: Sequence[str],
+        lang: str,
+        lead: str | None,
+        *,
+        more: bool = False,
+        which: bool = False,
+        own: bool = False,
     ) -> Reply:
-        """One question with its quick answers; warning signs are listed and numbered. ``more``: the rest of them."""
-        lines = [self.text("more_signs", lang) if more else _in(question.ask, lang)]
+        """One question with its quick answers; warning signs are listed and numbered.
+
+        ``more``: the rest of them; ``which``: the lead has asked already, only the list follows;
+        ``own``: it is about the writer.
+        """
+        lines = [] if which else [self.text("more_signs", lang) if more else _in(question.ask, lang)]
+        if own and question.id == "age":
+            lines = [self.text("age_own", lang)]
         if question.kind == "multi":
             lines += [f"{n}. {_in(self._protocols.signs[s], lang)}" for n, s in enumerate(signs, 1)]
         text = "\n".join(lines)

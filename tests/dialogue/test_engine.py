@@ -193,7 +193,7 @@ async def test_at_night_a_person_is_promised_to_nobody(world: World) -> None:
     world.now = NIGHT
     sink = await world.say("I want to talk to a person")
     text = " ".join(sink.texts)
-    assert "Nobody is on duty" in text and "tomorrow (Tuesday) at 8:00" in text and "999" in text
+    assert "Nobody is on duty" in text and "tomorrow (Tuesday) at 8am" in text and "999" in text
     assert await world.form() == "callback_form"
     done = await world.say("my number is 07700 900123")
     assert list(world.staff.calls.values()) == ["+447700900123"]

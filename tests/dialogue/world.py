@@ -26,6 +26,7 @@ from bot.sessions.tracker_store import CarelineTrackerStore
 from bot.texts import Texts
 from bot.triage.case import Case
 from bot.triage.engine import default_engine
+from bot.triage_reader import reply_language
 from tests.dialogue.model import trained_model
 
 NOON = dt.datetime(2026, 11, 23, 12, 0, tzinfo=dt.UTC)
@@ -134,7 +135,9 @@ class World:
         self.dialogue = RasaDialogue(trained_model(), self.store, ConversationLocks(sessions), self.services)
         self._engine = default_engine()
         self._cases: dict[str, Case] = {}
+        self._langs: dict[str, str] = {}
         self._count = 0
+        self.last: DialogueTurn | None = None
 
     def clock(self) -> dt.datetime:
         return self.now
@@ -151,7 +154,8 @@ class World:
     ) -> Sink:
         """One message, with the triage that the turn would have made."""
         self._count += 1
-        lang = lang or ("zh" if any("一" <= ch <= "鿿" for ch in text) else "en")
+        lang = lang or reply_language(text, None, ("en", "zh"), self._langs.get(conversation))
+        self._langs[conversation] = lang
         case = self._cases.get(conversation, Case())
         case, assessment = self._engine.turn(case, text, float(self._count), lang, ())
         self._cases[conversation] = case
@@ -169,7 +173,8 @@ class World:
             case=case.to_json(),
             already_said=frozenset(already_said),
         )
-        await self.dialogue.handle(replace(turn, **changes), sink)
+        self.last = replace(turn, **changes)
+        await self.dialogue.handle(self.last, sink)
         return sink
 
     async def intent(self, conversation: str = "c_1") -> str | None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from rasa_sdk.events import SlotSet
 
 from bot.dialogue.actions.base import (
@@ -87,7 +90,14 @@ async def _begin(talk: Talk, mode: str, text: str) -> Step:
     outcome = talk.slot("last_outcome") or {}
     level = highest(talk.triage.case_level, outcome.get("level"))
     findings = talk.turn.findings if complaints(talk.turn.findings) else case_findings(talk.turn.case)
-    return await booking.start(conversation, talk.lang, level, findings, text, talk.turn.profile)
+    return await booking.start(conversation, talk.lang, level, findings, text, _profile(talk, outcome))
+
+
+def _profile(talk: Talk, outcome: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Of the person who is to be seen: known from the check, else the one the case is about, else the writer."""
+    focus = talk.turn.case.get("focus")
+    person = talk.turn.case.get("people", {}).get(focus) if focus else None
+    return outcome.get("profile") or person or talk.turn.profile
 
 
 class ValidateBooking(CarelineAction):

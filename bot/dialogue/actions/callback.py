@@ -60,7 +60,7 @@ class AskPhone(CarelineAction):
             return
         talk.scope.asked.add(CALLBACK_FORM)
         number = find_number(talk.turn.text, talk.services.clinic.country)
-        if number and talk.intent == "request_callback":
+        if number:
             _fill(talk, number)
             return
         buttons = talk.buttons("no_call")

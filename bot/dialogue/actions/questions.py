@@ -6,6 +6,7 @@ from bot.dialogue.actions.base import CarelineAction, Talk
 from bot.dialogue.services import AnswerUnavailable
 from bot.dialogue.when import week
 from bot.messages import Reply, ReplyKind
+from nlu.routing import complaints
 
 
 class AnswerAction(CarelineAction):
@@ -34,6 +35,10 @@ async def answer(talk: Talk, question: str) -> None:
         await talk.say("common.answer_unavailable", buttons=person, phone=talk.services.clinic.phone)
         return
     if result.abstained or not result.text.strip():
+        if talk.form is None and complaints(talk.turn.findings):
+            talk.set("offer", "symptom_check")
+            await talk.say("common.abstained_check", buttons=talk.buttons("symptom", "person"))
+            return
         talk.set("offer", "person")
         await talk.say("common.abstained", buttons=person)
         return

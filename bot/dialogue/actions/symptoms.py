@@ -116,6 +116,7 @@ async def take(talk: Talk, step: Step) -> None:
                 "level": step.outcome.level,
                 "summary": step.outcome.summary_for_staff,
                 "offer": step.outcome.offer_booking,
+                "profile": step.state.get("profile") or {},
             },
         )
     if step.done:

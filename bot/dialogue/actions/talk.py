@@ -13,8 +13,10 @@ from bot.dialogue.actions.base import (
     Talk,
     last_reply,
 )
+from bot.dialogue.actions.callback import find_number
 from bot.dialogue.actions.people import hand_over
 from bot.dialogue.actions.symptoms import take
+from bot.dialogue.booking_words import said_no, said_yes
 from bot.messages import PhoneLink, ReplyKind
 
 MISSES_BEFORE_SKIP = 2
@@ -53,8 +55,13 @@ class TalkAction(CarelineAction):
     async def act(self, talk: Talk) -> None:
         intent = talk.intent or "greet"
         phone = talk.services.clinic.phone
-        if intent in ("greet", "bot_challenge", "chitchat") and talk.form is None:
+        if intent == "goodbye" and talk.form:
+            talk.scope.asked.add(talk.form)  # who says goodbye is not asked again; the question waits
+            await talk.say("common.goodbye_waits")
+        elif intent in ("greet", "bot_challenge", "chitchat") and talk.form is None:
             await talk.say(f"common.{intent}", buttons=talk.menu())
+        elif intent == "greet":
+            await talk.say("common.greet_form")
         elif intent in ("complain", "abuse"):
             await talk.say(f"common.{intent}", buttons=talk.buttons("person"), phone=phone)
         else:
@@ -96,20 +103,30 @@ class FollowUpAction(CarelineAction):
         if talk.form:
             await missed(talk)
             return
-        offer, intent = talk.slot("offer"), talk.intent
-        talk.set("offer", None)
-        if intent == "affirm" and offer == "booking":
-            talk.follow("action_start_booking")
-        elif intent == "affirm" and offer == "person":
-            await hand_over(talk, "asked_for_person")
-        elif intent == "affirm" and offer == "callback":
-            talk.follow("action_start_callback")
-        elif intent == "affirm" and offer == "symptom_check":
-            talk.follow("action_start_symptom_check")
-        elif intent == "deny" and offer:
-            await talk.say("common.offer_declined", buttons=talk.menu())
-        else:
-            await talk.say("common.what_next", buttons=talk.menu())
+        await follow_up(talk, talk.intent)
+
+
+async def follow_up(talk: Talk, intent: str | None) -> None:
+    """What a yes, a no or "I don't know" means where no form asks: the offer that was made, or nothing."""
+    offer = talk.slot("offer")
+    if intent == "unsure" and offer == "booking":
+        await talk.say("common.offer_unsure", buttons=talk.buttons("book", "person", "no_thanks"))
+        return
+    talk.set("offer", None)
+    if intent == "affirm" and offer == "booking":
+        talk.follow("action_start_booking")
+    elif intent == "affirm" and offer == "person":
+        await hand_over(talk, "asked_for_person")
+    elif intent == "affirm" and offer == "callback":
+        talk.follow("action_start_callback")
+    elif intent == "affirm" and offer == "symptom_check":
+        talk.follow("action_start_symptom_check")
+    elif intent == "deny":
+        await talk.say("common.offer_declined" if offer else "common.nothing_more", buttons=talk.menu())
+    elif intent == "unsure":
+        await talk.say("common.unsure", buttons=talk.menu())
+    else:
+        await talk.say("common.what_next", buttons=talk.menu())
 
 
 class StopAction(CarelineAction):
@@ -139,6 +156,12 @@ class UnknownAction(CarelineAction):
         if talk.form is None and talk.slot("offer") == "booking" and _says_when(talk):
             talk.set("topic", {"kind": "booking", "text": talk.turn.text})
             talk.follow("action_start_booking")
+            return
+        if talk.form is None and find_number(talk.turn.text, talk.services.clinic.country):
+            talk.follow("action_start_callback")  # a bare phone number: somebody is to call it
+            return
+        if talk.form is None and (said_yes(talk.turn.text) or said_no(talk.turn.text)):
+            await follow_up(talk, "affirm" if said_yes(talk.turn.text) else "deny")
             return
         await missed(talk)
 
