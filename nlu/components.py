@@ -55,7 +55,7 @@ class CarelineIntentClassifier(IntentClassifier, GraphComponent):
     @staticmethod
     def get_default_config() -> dict[str, Any]:
         """``c``: inverse strength of regularisation."""
-        return {"c": 12.0}
+        return {"c": 1.0}
 
     def train(self, training_data: TrainingData) -> Resource:
         """Fit on every example that has a text and an intent, and store the model."""
