@@ -22,6 +22,10 @@ from bot.triage_reader import Reading
 from bot.turn import Accepted, Conversation, Escalation, StoreAway
 
 
+LANGUAGES_KEPT = 10_000
+"""Conversations whose language is remembered, to save writing it again; a few hundred kilobytes."""
+
+
 class SqlStore:
     """:class:`bot.turn.Store` over SQL. ``push_channels`` get an outbox row for every reply."""
 
@@ -36,6 +40,7 @@ class SqlStore:
     ) -> None:
         self._conversations, self._inbox, self._escalations = conversations, inbox, escalations
         self._push, self._versions = frozenset(push_channels), dict(versions or {})
+        self._languages: dict[str, str] = {}
 
     async def conversation(self, conversation: str) -> Conversation | None:
         """The conversation, or None where there is none."""
@@ -80,10 +85,19 @@ class SqlStore:
             stored = await self._inbox.complete(
                 message, replies, push=channel in self._push, decision=decision
             )
-            with contextlib.suppress(UnknownRecord):
-                await self._conversations.set_lang(conversation, reading.lang)
+            await self._note_language(conversation, reading.lang)
         seqs = {row.id: row.seq for row in stored}
         return [seqs[reply.id] for reply in replies]
+
+    async def _note_language(self, conversation: str, lang: str) -> None:
+        """Write the language down when it is another than this process wrote last; most turns save a transaction."""
+        if self._languages.get(conversation) == lang:
+            return
+        with contextlib.suppress(UnknownRecord):
+            await self._conversations.set_lang(conversation, lang)
+        if len(self._languages) >= LANGUAGES_KEPT:
+            self._languages.clear()
+        self._languages[conversation] = lang
 
     async def relay(self, message: str, conversation: str) -> None:
         """Staff hold the conversation: tell them that the patient wrote."""
