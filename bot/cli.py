@@ -86,6 +86,14 @@ def parser() -> argparse.ArgumentParser:
     )
     rules.add_parser("check", help="schema, ids, sources, twin tests").set_defaults(run=_rules_check)
 
+    evaluate = commands.add_parser("evaluate", help="our own labelled messages").add_subparsers(
+        required=True, metavar="WHAT"
+    )
+    judged = evaluate.add_parser("triage", help="sensitivity, specificity and confusion of the rule layer")
+    judged.add_argument("--half", choices=("held_out", "open"), default="held_out")
+    judged.add_argument("--picture", type=Path, help="draw the confusion matrix into this PNG file")
+    judged.set_defaults(run=_evaluate_triage)
+
     parse = commands.add_parser("parse", help="JSON lines in, intents and findings out")
     parse.add_argument("--model", type=Path, help="folder of the trained model (default: models)")
     parse.set_defaults(run=_parse)
@@ -124,6 +132,12 @@ def _rules_check(arguments: argparse.Namespace) -> int:
     from bot.triage.commands import run_rules_check
 
     return run_rules_check(sys.stdout)
+
+
+def _evaluate_triage(arguments: argparse.Namespace) -> int:
+    from bot.triage.evaluate import run_evaluate
+
+    return run_evaluate(sys.stdout, arguments.half, arguments.picture)
 
 
 def _parse(arguments: argparse.Namespace) -> int:
