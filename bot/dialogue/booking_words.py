@@ -49,6 +49,10 @@ _BRING = re.compile(
     r"i (?:need to )?(?:bring|prepare)|\bprepare (?:anything|for)|"
     r"(?:带|准备)(?:点|些|一些)?(?:什么|啥|哪些|身份证|病历|医保卡|材料|东西)|空腹|\b(?:fast|fasting|empty stomach)\b"
 )
+_VISIT = re.compile(
+    r"\b(?:want|need|like|wanna|can i|could i|may i)\b(?: \w+){0,3} (?:see|book|an? appointment|come in)\b|"
+    r"(?:想|要|能)(?!.*(?:吗|什么时候)).{0,8}(?:看医生|看大夫|预约|挂号|约个)"
+)
 _CANCEL_IT = re.compile(
     r"(?:please )?cancel(?: (?:it|that|this))?(?: please)?|(?:那就)?取消(?:吧|掉|它)?(?:预约)?"
 )
@@ -149,7 +153,7 @@ def said_yes(text: str, intent: str | None = None) -> bool:
     words = plain(text)
     parts = [p for p in re.split(r"[,，。.!！]+ ?| and ", words) if p]
     both = re.compile(
-        rf"(?:{_YES.pattern}|{_YES_ZH.pattern})(?: (?:please|thanks|thank you|book it|it|do|then))*"
+        rf"(?:{_YES.pattern}|{_YES_ZH.pattern})(?: (?:please|thanks|thank you|it|do|then|{_YES.pattern}))*"
     )
     if both.fullmatch(words) or (parts and all(both.fullmatch(p) or p in ("thanks", "谢谢") for p in parts)):
         return True
@@ -197,6 +201,11 @@ def asks_what_to_bring(text: str) -> bool:
 def said_cancel(text: str) -> bool:
     """ "cancel it", 取消吧: what is being done now, or the booked visit, depending on what runs."""
     return bool(_CANCEL_IT.fullmatch(plain(text)))
+
+
+def wants_visit(text: str) -> bool:
+    """ "I have a rash and want to see someone Friday": the wish for a visit beside a complaint."""
+    return bool(_VISIT.search(plain(text)))
 
 
 def somebody_else(text: str) -> bool:

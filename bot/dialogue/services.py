@@ -83,6 +83,7 @@ class SymptomFlow(Protocol):
         lang: str,
         level: str | None = None,
         rules: Sequence[Mapping[str, Any]] = (),
+        text: str = "",
     ) -> Step: ...
 
     def answer(

@@ -29,6 +29,9 @@ from bot.texts import Texts
 
 MAX_ANSWER_CHARS = 500
 """An answer is short. Of a longer message only the beginning is read here; its findings come from all of it."""
+MAX_OPENING_CHARS = 80
+"""In a short opening "since yesterday" is the complaint's; in a long story it may be anything's."""
+_SINCE = re.compile(r"\b(?:for|since|started)\b|开始|[天周年月]了|星期了|礼拜了", re.I)
 MAX_RULES = 8
 """More reasons than this are never told; the gravest stand first."""
 Findings = Sequence[Mapping[str, Any]]
@@ -92,11 +95,13 @@ class SymptomCheck:
         lang: str,
         level: str | None = None,
         rules: Findings = (),
+        text: str = "",
     ) -> Step:
         """Begin a check with what is known: this message's findings and the case over all turns.
 
         ``level`` (or ``case["level"]``) is a level that the outcome never lies below; ``rules`` are the triage
         rules that fired over the case (``level``, ``reason`` per language): a floor that brings its own reason.
+        ``text``: the message itself, for how long it has been so far as no finding says it.
         """
         state: State = {
             "flow": "symptom_check",
@@ -117,6 +122,8 @@ class SymptomCheck:
         state["person"] = case.get("focus")
         planning.merge(state, about, profile)
         state["protocol"], state["others"] = planning.choose(self._protocols, state)
+        if len(text) <= MAX_OPENING_CHARS and _SINCE.search(text):
+            self._in_passing(state, planning.plan(self._protocols, state)[-1], text)
         return self._advance(state, lang, lead=self._say.opening(state, lang))
 
     def answer(

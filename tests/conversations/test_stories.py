@@ -17,7 +17,9 @@ def test_both_languages_have_the_same_stories() -> None:
     shapes = []
     for lang in ("en", "zh"):
         data = yaml.safe_load((HERE / f"test_stories_{lang}.yml").read_text(encoding="utf-8"))
-        shapes.append([[{k: v for k, v in s.items() if k != "user"} for s in x["steps"]] for x in data["stories"]])
+        shapes.append(
+            [[{k: v for k, v in s.items() if k != "user"} for s in x["steps"]] for x in data["stories"]]
+        )
     assert shapes[0] == shapes[1] and len(shapes[0]) >= 15
 
 

@@ -120,6 +120,7 @@ class World:
         self.now = NOON
         self.staff, self.articles = Staff(), Articles()
         self.clinic, self.texts = load_clinic(), Texts()
+        self.calendar = calendar
         self.store = CarelineTrackerStore(sessions, Cipher({"k": b"1" * 32}, "k", b"r" * 32))
         clock = self.clock
         given: dict[str, Any] = {
@@ -176,6 +177,13 @@ class World:
         self.last = replace(turn, **changes)
         await self.dialogue.handle(self.last, sink)
         return sink
+
+    def emergency(self, text: str, conversation: str = "c_1") -> bool:
+        """Whether triage would answer this message itself, over the case so far."""
+        case = self._cases.get(conversation, Case())
+        lang = self._langs.get(conversation, "en")
+        assessment = self._engine.turn(case, text, float(self._count + 1), lang, ())[1]
+        return assessment.level.code == "emergency" and assessment.fresh
 
     async def intent(self, conversation: str = "c_1") -> str | None:
         """What the last message was understood as."""

@@ -14,6 +14,7 @@ from bot.dialogue.actions.base import (
     back_to_form,
     leave_form,
 )
+from bot.dialogue.booking_words import wants_visit
 from bot.dialogue.flow import Step
 from bot.dialogue.services import NotRecorded
 from bot.messages import ReplyKind
@@ -50,7 +51,7 @@ class StartSymptomCheck(CarelineAction):
             return
         talk.set("symptom_state", None)
         talk.set("symptom_outcome", None)
-        if talk.intent == BOTH:
+        if talk.intent == BOTH or wants_visit(talk.turn.text):
             talk.set("topic", {"kind": "booking", "text": talk.turn.text})
             await talk.say("common.check_before_booking")
         talk.follow(SYMPTOM_FORM)
@@ -71,7 +72,7 @@ class AskSymptom(CarelineAction):
         talk.scope.asked.add(SYMPTOM_FORM)
         turn = talk.turn
         step = talk.services.symptom_check.start(
-            turn.findings, turn.profile, turn.case, talk.lang, rules=talk.triage.fired
+            turn.findings, turn.profile, turn.case, talk.lang, rules=talk.triage.fired, text=turn.text
         )
         await take(talk, step)
 
