@@ -62,7 +62,8 @@ from bot.texts import Texts
 from bot.triage.engine import load_engine
 from bot.triage_reader import TriageReader
 from bot.triage_reply import TriageReplies
-from bot.turn import MemoryAway, Turn
+from bot.turn import Turn
+from bot.turn_ports import MemoryAway
 from bot.turn_store import SqlStore
 from connectors.base import Connector
 from connectors.console.server import Console
@@ -252,7 +253,6 @@ def build(settings: Settings) -> Careline:
         stateless=StatelessReplies(texts, replies),
         replies=replies,
         live=live,
-        clinic=clinic,
         push_channels=push,
     )
     metrics = Metrics()

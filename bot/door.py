@@ -10,6 +10,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from bot.limits import within
 from bot.live import Live
 from bot.messages import Incoming, Reply, ReplySink
 from bot.metrics import Metrics
@@ -19,7 +20,8 @@ from bot.records.errors import BadValue, RecordsUnavailable, UnknownRecord
 from bot.records.inbox import Inbox
 from bot.records.messages import StoredMessage
 from bot.records.outbox import Permanent, Retry
-from bot.turn import STORE_LIMIT_S, StoreAway, Turn, within
+from bot.turn import STORE_LIMIT_S, Turn
+from bot.turn_ports import StoreAway
 from connectors.base import AcceptResult, ChannelSender, ConversationRef, SendError, Shown, StoreUnavailable
 
 log = logging.getLogger("careline.door")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bot.sessions.cases import CaseStore
 from bot.sessions.errors import SessionsDown, SessionUnreadable
-from bot.turn import Memory, MemoryAway
+from bot.turn_ports import Memory, MemoryAway
 
 
 class RedisMemories:

@@ -7,7 +7,7 @@ import logging
 from bot.escalation.spool import Replayer, Spool, spooled
 from bot.messages import Reply
 from bot.records.errors import RecordsUnavailable
-from bot.turn import Escalation
+from bot.turn_ports import Escalation
 from bot.turn_store import SqlStore
 
 log = logging.getLogger("careline.spool")

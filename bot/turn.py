@@ -11,19 +11,31 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import datetime as dt
-import hashlib
 import logging
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, Protocol, TypeVar
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 
-from bot.clinic import Clinic
 from bot.dialogue.types import Dialogue, DialogueTurn, DialogueUnavailable
+from bot.limits import within
 from bot.messages import Incoming, Reply, ReplyKind, ReplySink, now_utc
+from bot.recorder import Recorder
 from bot.stateless import StatelessReplies
 from bot.triage.level import Level
 from bot.triage_reader import Reading, TriageReader
 from bot.triage_reply import Recorded, Situation, TriageReplies
+from bot.turn_ports import (
+    Accepted,
+    Conversation,
+    Escalation,
+    Live,
+    Locks,
+    Memories,
+    Memory,
+    MemoryAway,
+    Spool,
+    Store,
+    StoreAway,
+)
 
 log = logging.getLogger("careline.turn")
 
@@ -36,113 +48,6 @@ MEMORY_LIMIT_S = 0.25
 """Longest wait for Redis; without the case the message alone is assessed, and the record says so."""
 DIALOGUE_LIMIT_S = 30.0
 """Longest turn of the dialogue, a streamed answer included."""
-
-T = TypeVar("T")
-
-
-class StoreAway(Exception):
-    """SQL cannot be reached or did not answer in time."""
-
-
-class MemoryAway(Exception):
-    """Redis cannot be reached or did not answer in time."""
-
-
-@dataclass(frozen=True, slots=True)
-class Conversation:
-    """What the turn needs to know of a conversation. ``state``: bot, waiting, staff, closed."""
-
-    id: str
-    lang: str
-    state: str = "bot"
-    introduced: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Accepted:
-    """A message written down. ``processed`` with ``repeat``: its replies are stored and may be said again."""
-
-    message: str
-    seq: int
-    repeat: bool = False
-    processed: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Escalation:
-    """What is recorded when a message is urgent or worse."""
-
-    incoming: Incoming
-    conversation: str
-    message: str | None
-    level: str
-    path: str | None
-    reading: Reading
-    at: dt.datetime
-
-
-class Store(Protocol):
-    """SQL. Every method raises :class:`StoreAway` when it cannot keep its promise."""
-
-    async def conversation(self, conversation: str) -> Conversation | None: ...
-    async def accept(self, incoming: Incoming) -> Accepted: ...
-    async def replies(self, message: str) -> Sequence[Reply]: ...
-    async def escalate(self, escalation: Escalation, reply: Reply) -> int | None:
-        """Decision, escalation, its alert, and the reply that tells of it: one transaction, once per message."""
-
-    async def complete(
-        self, message: str, conversation: str, replies: Sequence[Reply], reading: Reading, channel: str
-    ) -> Sequence[int]:
-        """Replies, decision, outbox rows and the processed mark: one transaction. Gives their numbers."""
-
-    async def relay(self, message: str, conversation: str) -> None: ...
-    async def ask_for_person(self, conversation: str, message: str, reason: str) -> None: ...
-    async def pending(self, before: dt.datetime | None) -> Sequence[Incoming]: ...
-
-
-class Spool(Protocol):
-    """The local append-only file that holds escalations while SQL is away."""
-
-    async def append(self, escalation: Escalation, reply: Reply) -> None:
-        """Raises OSError when the file cannot be written."""
-
-
-@dataclass(frozen=True, slots=True)
-class Memory:
-    """What Redis keeps of a conversation between turns: the case and what was asked last.
-
-    ``handled``: staff have dealt with everything in the case and handed the conversation back. The case stays,
-    so that a new sign still adds up with an old one; only what the old ones forbade (booking) is allowed again.
-    """
-
-    case: Mapping[str, Any] = field(default_factory=dict)
-    screened: tuple[str, ...] = ()
-    question: str = ""
-    lang: str | None = None
-    handled: bool = False
-
-
-class Memories(Protocol):
-    """Redis. Raises :class:`MemoryAway`."""
-
-    async def load(self, conversation: str) -> Memory: ...
-    async def save(self, conversation: str, memory: Memory) -> None: ...
-
-
-class Locks(Protocol):
-    """One turn of a conversation at a time; the next waiter is woken, in order of arrival."""
-
-    def hold(self, conversation: str) -> contextlib.AbstractAsyncContextManager[None]: ...
-
-
-class Live(Protocol):
-    """Tells open consoles and widgets that something happened; losing an event loses nothing durable."""
-
-    async def replied(self, conversation: str, seq: int, reply: Reply) -> None:
-        """A reply is in the record; other windows of the same patient show it too."""
-
-    async def console(self, event: dict[str, Any]) -> None:
-        """Something changed that staff see. Ids and codes only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,14 +75,13 @@ class Turn:
         stateless: StatelessReplies,
         replies: TriageReplies,
         live: Live,
-        clinic: Clinic,
         push_channels: Iterable[str] = (),
         clock: Callable[[], dt.datetime] = now_utc,
     ) -> None:
         self._reader, self._store, self._spool = reader, store, spool
         self._memories, self._locks, self._dialogue = memories, locks, dialogue
         self._stateless, self._replies, self._live = stateless, replies, live
-        self._clinic, self._clock = clinic, clock
+        self._clock = clock
         self._push = frozenset(push_channels)
         self._order: dict[str, asyncio.Lock] = {}
 
@@ -436,90 +340,3 @@ class Turn:
 def asked(replies: Sequence[Reply]) -> str:
     """The question that the next "yes" answers: the dialogue's own, never the reasons of an emergency text."""
     return replies[-1].text if replies and replies[-1].kind is ReplyKind.QUESTION else ""
-
-
-_running: set[asyncio.Task[Any]] = set()
-
-
-async def within(limit: float, work: Coroutine[Any, Any, T], away: type[Exception]) -> T:
-    """Wait for ``work`` no longer than ``limit`` seconds. Too late counts as ``away``, but the work goes on:
-    what it was writing is still written, and a second writing of the same thing is idempotent."""
-    task = asyncio.ensure_future(work)
-    _running.add(task)
-    task.add_done_callback(_forget)
-    done, _ = await asyncio.wait({task}, timeout=limit)
-    if not done:
-        raise away(f"no answer within {limit} s")
-    return task.result()
-
-
-def _forget(task: asyncio.Task[Any]) -> None:
-    _running.discard(task)
-    if not task.cancelled() and task.exception() is not None:
-        log.debug("late work ended with %s", task.exception().__class__.__name__)
-
-
-class Recorder:
-    """Keeps what a turn says, in order, under ids that a second run of the same turn gives again.
-
-    With ``hold`` nothing passes to the channel before it is stored: the outbox delivers it (push channels).
-    """
-
-    def __init__(self, incoming: Incoming, sink: ReplySink, *, hold: bool) -> None:
-        self._seed = f"{incoming.channel}:{incoming.conversation}:{incoming.message_id}"
-        self._sink, self._hold = sink, hold
-        self._replies: list[Reply] = []
-        self._stored: set[str] = set()
-        self._flushed = 0
-        self._partials: dict[str, str] = {}
-
-    @property
-    def replies(self) -> tuple[Reply, ...]:
-        """Everything said so far."""
-        return tuple(self._replies)
-
-    @property
-    def unstored(self) -> tuple[Reply, ...]:
-        """What has been said and is not yet in the record."""
-        return tuple(reply for reply in self._replies if reply.id not in self._stored)
-
-    @property
-    def recorded(self) -> bool:
-        """Whether an escalation of this turn, with its decision, is already committed."""
-        return bool(self._stored)
-
-    def numbered(self, reply: Reply) -> Reply:
-        """The reply under the id that it will be said with."""
-        return replace(reply, id=self._next_id())
-
-    async def stored(self, reply: Reply) -> None:
-        """Say a reply that is already committed; on a push channel the outbox is saying it."""
-        self._replies.append(reply)
-        self._stored.add(reply.id)
-        if self._hold:
-            self._flushed = len(self._replies)
-        else:
-            await self.flush()
-
-    async def reply(self, reply: Reply) -> None:
-        """Take one reply; hand it on at once unless it is held for the outbox."""
-        own = self._partials.pop(reply.id, None) or self._next_id()
-        self._replies.append(replace(reply, id=own))
-        if not self._hold:
-            await self.flush()
-
-    async def partial(self, reply_id: str, text: str, lang: str) -> None:
-        """Hand on a growing answer under the id that its end will have."""
-        own = self._partials.setdefault(reply_id, self._next_id())
-        if not self._hold:
-            await self._sink.partial(own, text, lang)
-
-    async def flush(self) -> None:
-        """Say to the channel what it has not been told yet."""
-        waiting, self._flushed = self._replies[self._flushed :], len(self._replies)
-        for reply in waiting:
-            await self._sink.reply(reply)
-
-    def _next_id(self) -> str:
-        number = len(self._replies) + len(self._partials)
-        return "r_" + hashlib.sha256(f"{self._seed}:{number}".encode()).hexdigest()[:40]

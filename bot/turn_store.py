@@ -19,7 +19,7 @@ from bot.records.inbox import Inbox
 from bot.records.messages import Decision
 from bot.triage.level import Level
 from bot.triage_reader import Reading
-from bot.turn import Accepted, Conversation, Escalation, StoreAway
+from bot.turn_ports import Accepted, Conversation, Escalation, StoreAway
 
 LANGUAGES_KEPT = 10_000
 """Conversations whose language is remembered, to save writing it again; a few hundred kilobytes."""

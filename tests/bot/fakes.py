@@ -15,7 +15,7 @@ from typing import Any
 from bot.dialogue.types import DialogueTurn, DialogueUnavailable
 from bot.messages import Incoming, Reply, ReplySink
 from bot.triage_reader import Reading
-from bot.turn import Accepted, Conversation, Escalation, Memory, MemoryAway, StoreAway
+from bot.turn_ports import Accepted, Conversation, Escalation, Memory, MemoryAway, StoreAway
 
 
 class Away:

@@ -67,7 +67,6 @@ class World:
             stateless=StatelessReplies(texts, replies),
             replies=replies,
             live=self.live,
-            clinic=clinic,
             push_channels=self.push,
             clock=lambda: self.now,
         )
