@@ -18,7 +18,7 @@ from rasa.shared.nlu.training_data.message import Message
 from rasa.shared.nlu.training_data.training_data import TrainingData
 
 from nlu.classifier import IntentModel, Ranked
-from nlu.routing import FALLBACK, route, wordless
+from nlu.routing import FALLBACK, THRESHOLD, route, wordless
 
 KNOWN = "careline_known_share"
 RANKING_LENGTH = 5
@@ -120,7 +120,7 @@ class CarelineIntentRouter(GraphComponent):
     @staticmethod
     def get_default_config() -> dict[str, Any]:
         """``threshold``: calibrated confidence below which a message is not understood."""
-        return {"threshold": 0.3}
+        return {"threshold": THRESHOLD}
 
     def process(self, messages: list[Message]) -> list[Message]:
         """Apply :func:`nlu.routing.route` to each message."""

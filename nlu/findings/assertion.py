@@ -375,9 +375,13 @@ class _Judge:
         edges = clause_edges(self.r, self.r.sentence_of[self.hit.start])
         index = bisect_right(edges, self.hit.start) - 1
         words = self.r.tokens.words
-        for cue in self.r.cues.between("now", low, high):
+        following = high < self.high and not any(self.r.covered[high : self.high])
+        for cue in self.r.cues.between("now", low, self.high if following else high):
             own = edges[index] <= cue.start < edges[index + 1]
-            if own or words[cue.start] == "又" or words[cue.end - 1] in _RETURNS:
+            bare = cue.start >= edges[index + 1] and any(
+                w in _NOW_HAS for w in words[edges[index + 1] : cue.end + 4]
+            )
+            if own or words[cue.start] in ("又", "same") or words[cue.end - 1] in _RETURNS or bare:
                 return True
         return False
 
@@ -419,6 +423,10 @@ class _Judge:
 
 
 _RETURNS = frozenset(["back", "again", "returned", "same", "before", "犯", "发", "样", "来"])
+_NOW_HAS = frozenset(
+    ["ive", "im", "having", "getting", "get", "got", "its", "feels", "feel", "happening", "犯", "发"]
+)
+"""Words that, with a "now" in a clause that names no symptom, take up the one of the past: "and now I've had three"."""
 _YEAR_AFTER = frozenset(["in", "back", "during", "around", "from", "late", "early"])
 _SAME_CLAUSE = frozenset(
     ["now", "just", "since", "that", "with", "because", "cos", "cuz", "due", "after", "following", "causing", "when",

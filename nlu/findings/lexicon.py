@@ -84,12 +84,19 @@ class Concept:
 @dataclass(frozen=True, slots=True)
 class Payload:
     """What a matched pattern means: ``sort`` concept | cue | modifier | person, its ``name`` (concept id, cue
-    kind, attribute, person) and ``attributes``."""
+    kind, attribute, person) and ``attributes``. ``kill``: a look-alike, which cancels what it covers of its own
+    concept and of its own ``domain`` (the lexicon file's name), or of all where it is ``everywhere``."""
 
     sort: str
     name: str
     attributes: Mapping[str, str] = field(default_factory=dict)
     kill: bool = False
+    domain: str = ""
+    everywhere: bool = False
+
+    def cancels(self, other: Payload) -> bool:
+        """Whether this look-alike may cancel a hit of ``other`` that it covers."""
+        return self.kill and (self.everywhere or self.name == other.name or self.domain == other.domain)
 
 
 Replacements = Mapping[str, tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]]
@@ -260,7 +267,9 @@ class _LanguageBuilder:
                 for i, text in enumerate(_texts(path, (key, name), patterns)):
                     self.sources.append((path, (key, name, i), text, Payload(sort, name)))
         for i, text in enumerate(_texts(path, ("idioms",), top.get("idioms") or [])):
-            self.sources.append((path, ("idioms", i), text, Payload("concept", IDIOM, kill=True)))
+            self.sources.append(
+                (path, ("idioms", i), text, Payload("concept", IDIOM, kill=True, everywhere=True))
+            )
         self._modifiers(path, top)
         self.misspellings.update(_expect_map(path, ("misspellings",), top.get("misspellings") or {}))
         self.words.update(w for line in top.get("words") or [] for w in str(line).split())
@@ -280,7 +289,7 @@ class _LanguageBuilder:
             if isinstance(entry, dict):
                 self.sources.append((path, keys, str(entry.get("p", "")), _marked(path, keys, cid, entry)))
             elif isinstance(entry, str | int | float):
-                self.sources.append((path, keys, str(entry), Payload("concept", cid)))
+                self.sources.append((path, keys, str(entry), Payload("concept", cid, domain=path.stem)))
             else:
                 raise refuse(path, keys, "expected a pattern")
 
@@ -299,11 +308,14 @@ class _LanguageBuilder:
         canonical = {k: v for k, v in self.misspellings.items() if (k + v).isascii() and " " not in k + v}
         parser = PatternParser(self.classes)
         payloads: list[Payload] = []
-        index: dict[tuple[str, str, str, bool], int] = {}
+        index: dict[tuple[str, str, str, bool, str, bool], int] = {}
         parsed: list[tuple[tuple[Element, ...], int]] = []
         faults: list[str] = []
         for path, keys, text, payload in self.sources:
-            mark = (payload.sort, payload.name, repr(payload.attributes), payload.kill)
+            mark = (
+                payload.sort, payload.name, repr(payload.attributes), payload.kill, payload.domain,
+                payload.everywhere,
+            )  # fmt: skip
             if mark not in index:
                 index[mark] = len(payloads)
                 payloads.append(payload)
@@ -338,17 +350,19 @@ def _texts(path: Path, keys: tuple[str | int, ...], value: Any) -> tuple[str, ..
 
 
 def _marked(path: Path, keys: tuple[str | int, ...], cid: str, entry: Mapping[str, Any]) -> Payload:
-    """A pattern with marks: ``{p: "...", kill: true}`` or ``{p: "...", set: {severity: severe}}``."""
+    """A pattern with marks: ``{p: "...", kill: true}``, ``kill: all`` or ``{p: "...", set: {severity: severe}}``."""
     for key in entry:
         if key not in ("p", "kill", "set"):
             raise refuse(path, (*keys, key), "unknown key; allowed: p, kill, set")
-    if not isinstance(entry.get("p"), str) or not isinstance(entry.get("kill", False), bool):
-        raise refuse(path, keys, "expected p: pattern and kill: true or false")
+    kill = entry.get("kill", False)
+    if not isinstance(entry.get("p"), str) or not (isinstance(kill, bool) or kill == "all"):
+        raise refuse(path, keys, "expected p: pattern and kill: true, false or all")
     attributes = _expect_map(path, (*keys, "set"), entry.get("set") or {})
     for name, value in attributes.items():
         if value not in ATTRIBUTES.get(name, frozenset()):
             raise refuse(path, (*keys, "set", name), "unknown attribute or value")
-    return Payload("concept", cid, dict(attributes), entry.get("kill", False))
+    everywhere = kill == "all" or (kill is True and path.stem.startswith("_"))
+    return Payload("concept", cid, dict(attributes), bool(kill), path.stem, everywhere)
 
 
 def load_knowledge(

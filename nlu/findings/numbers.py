@@ -304,6 +304,8 @@ class _Context:
     def unit(self, kind: str, gap: int = 0) -> CueHit | None:
         """A unit right after the number."""
         for place in range(self.n.end, min(self.high, self.n.end + gap + 1)):
+            if "," in self.r.tokens.marks[place]:
+                return None  # 血糖2.6，人昏倒了: no people are counted
             cue = self.around.units.get(place, _NO_UNITS).get(kind)
             if cue is not None:
                 return cue

@@ -275,6 +275,10 @@ def _pregnancy(
         )
     if denied and own.pregnant is None:
         own = replace(own, pregnant=False)
+    if own.pregnant is None and not any(p.kind in ("baby", "newborn") for p in reading.persons):
+        weeks = next((n.value for n in found if _told_in_weeks(reading, n)), None)
+        if weeks is not None:
+            own = own.merged(Profile(pregnant=True, gestation_weeks=weeks, sex="female"))
     for name in ("postpartum", "breastfeeding"):
         for cue in cues.all(name):
             if not _negated(reading, cue):
@@ -283,6 +287,25 @@ def _pregnancy(
                 )  # fmt: skip
                 own, people = _give(reading, cue, own, people, fact)
     return own, people
+
+
+def _told_in_weeks(reading: Reading, number: Number) -> bool:
+    """ "I'm 9 weeks with …", "32 weeks, …", 31周，…: how pregnant women give their dates. "3 weeks and still
+    coughing" is none: a bare number of weeks has to be one that only a pregnancy is counted in."""
+    week = reading.cues.any_between("unit_week", number.end, number.end + 1)
+    words, breaks = reading.tokens.words, reading.tokens.breaks
+    if week is None or number.decimal or not 4 <= number.value <= 42:
+        return False
+    after = words[week.end] if week.end < len(words) else ""
+    closed = not after or breaks[week.end] >= SOFT or after in _AFTER_DATES
+    mine = number.start > 0 and words[number.start - 1] in ("im", "am", "me")
+    low = reading.sentences[reading.sentence_of[number.start]][0]
+    bare = number.start == low and number.value >= MIN_BARE_WEEKS
+    return closed and (mine or bare)
+
+
+MIN_BARE_WEEKS = 20
+_AFTER_DATES = frozenset(["and", "with", "now", "today", "tomorrow", "but", "along", "gone"])
 
 
 def _negated(reading: Reading, cue: CueHit) -> bool:

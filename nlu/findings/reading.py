@@ -241,12 +241,12 @@ def _settle_hits(reading: Reading, found: list[tuple[Hit, Payload]]) -> None:
             begins.setdefault(h.start, set()).add(h.id)
     # "Had ..2 blood" (a test) is no cover for "had vomiting blood": a concept begins where only a gap matched.
     kills = [
-        h
+        (h, p)
         for h, p in found
         if p.kill and not any(h.id != IDIOM and begins.get(s, set()) - {h.id} for s in h.skipped)
     ]
     kill_at: dict[int, int] = {}
-    for k in kills:
+    for k, _ in kills:
         for place in range(k.start, k.end):
             if k.end > kill_at.get(place, -1):
                 kill_at[place] = k.end
@@ -254,7 +254,7 @@ def _settle_hits(reading: Reading, found: list[tuple[Hit, Payload]]) -> None:
     for hit, payload in found:
         if payload.kill:
             continue
-        killer = _covering(hit, kills, kill_at)
+        killer = _covering(hit, payload, kills, kill_at)
         if killer is None:
             by_concept.setdefault(hit.id, []).append(hit)
         else:
@@ -282,12 +282,15 @@ def _whole_words(reading: Reading) -> list[Hit]:
     ]
 
 
-def _covering(hit: Hit, kills: list[Hit], kill_at: Mapping[int, int]) -> Hit | None:
-    """The idiom that covers a hit: longer than it, or as long where it is of the same concept."""
+def _covering(
+    hit: Hit, payload: Payload, kills: list[tuple[Hit, Payload]], kill_at: Mapping[int, int]
+) -> Hit | None:
+    """The idiom that covers a hit: longer than it, or as long where it is of the same concept. A look-alike
+    written for one domain says nothing of another's: the "hit his head" of abuse leaves head injuries alone."""
     if kill_at.get(hit.start, -1) < hit.end:
         return None
-    for k in kills:
-        if k.start <= hit.start and hit.end <= k.end:
+    for k, by in kills:
+        if k.start <= hit.start and hit.end <= k.end and by.cancels(payload):
             longer = k.end - k.start > hit.end - hit.start
             if longer or k.id == hit.id or hit.skipped:
                 return k
