@@ -16,7 +16,7 @@ def main() -> int:
             print(f"there is no benchmark {name!r}; known: {', '.join(BENCHES)}", file=sys.stderr)
             return 2
         print(f"== {name}", flush=True)
-        failed |= importlib.import_module(f"tests.bench.bench_{name}").main()
+        failed |= importlib.import_module(f"tests.bench.bench_{name}").main() or 0
     return failed
 
 
