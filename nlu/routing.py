@@ -45,6 +45,8 @@ HEARD = 0.1
 """Probability at which a grave intent is preferred to not understanding or a shrug; below it precision falls fast."""
 SHRUGS = frozenset({FALLBACK, "out_of_scope", "chitchat"})
 """What a cry for help or a symptom must never be taken for because its words were rare."""
+WISHED = 0.15
+"""Probability of a booking from which a complaint's message holds the wish for one too ("... want to see someone")."""
 SURE_QUESTION = 0.45
 """Below it, a message with a complaint is taken as a report: asking too much is safer than answering in general."""
 
@@ -83,14 +85,21 @@ def route(
     needed = max(threshold, SURE_REMARK) if top.intent in REMARKS else threshold
     sure = top.confidence * (UNKNOWN_WEIGHT + (1 - UNKNOWN_WEIGHT) * known) >= needed
     if complaints(findings):
-        if sure and top.intent == "book_appointment":
+        if sure and _wants_both(ranking):
             return [Ranked(BOTH, top.confidence), *ranking]
         doubtful = top.intent in ASKS_ABOUT and top.confidence < SURE_QUESTION
         if not sure or doubtful or top.intent in YIELDS_TO_SYMPTOM:
             return [Ranked(SYMPTOM, max(top.confidence, threshold)), *ranking]
         return list(ranking)
     routed = list(ranking) if sure else [Ranked(FALLBACK, 1.0 - top.confidence), *ranking]
-    return _heard(routed, ranking)
+    return _heard(routed, ranking) if known else routed
+
+
+def _wants_both(ranking: Sequence[Ranked]) -> bool:
+    """A message such as "my back is bad, need to see a gp this week" is a report, and a wish."""
+    booking = max((r.confidence for r in ranking if r.intent == "book_appointment"), default=0.0)
+    top = ranking[0].intent
+    return top == "book_appointment" or (top == SYMPTOM and booking >= WISHED)
 
 
 def _heard(routed: list[Ranked], ranking: Sequence[Ranked]) -> list[Ranked]:
