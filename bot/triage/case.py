@@ -91,8 +91,10 @@ def merge(case: Case, extraction: Extraction, at: float, concepts: Mapping[str, 
 
 
 def _in_focus(finding: Finding, focus: str | None) -> Finding:
-    """ "And now a rash" after "my son has a fever" is the son's rash."""
-    if focus is None or not finding.assumed or finding.subject is not Subject.PATIENT:
+    """ "And now a rash" or "he's been sick" after "my son has a fever" is the son's."""
+    unsaid = finding.assumed and finding.subject is Subject.PATIENT
+    pronoun = finding.subject is Subject.OTHER and finding.who == "other"
+    if focus is None or not (unsaid or pronoun):
         return finding
     return replace(finding, subject=Subject.OTHER, person=focus)
 
@@ -133,9 +135,10 @@ def _focus(case: Case, extraction: Extraction, said: Iterable[Finding]) -> str |
     if any(f.subject is Subject.PATIENT for f in explicit):
         return None
     others = [f.person for f in explicit if f.subject is Subject.OTHER]
+    named = [person for person in others if person not in (None, "other")]
     if others:
-        return others[-1] or "other"
-    if extraction.person is not None:
+        return named[-1] if named else case.focus or "other"
+    if extraction.person is not None and (extraction.person != "other" or case.focus is None):
         return extraction.person
     return case.focus
 

@@ -31,6 +31,8 @@ RESOLVED_LOOK = 80
 """Tokens between "it's gone" and the nearest finding, and between it and the farthest that it may speak of."""
 LASTING_KINDS = frozenset(["condition", "risk", "medicine", "context", "exposure"])
 """Kinds that an old date does not end: "diagnosed with diabetes in 2010" is diabetes now."""
+YOUNG = frozenset(["newborn", "baby", "child", "toddler", "son", "daughter"])
+"""Whose events are told because they are ill now, not as the writer's family history."""
 RELATIVES = frozenset(
     ["newborn", "mother", "father", "grandmother", "grandfather", "husband", "wife", "partner", "brother", "sister",
      "relative", "friend", "son", "daughter", "child", "baby", "toddler", "someone"]
@@ -55,6 +57,7 @@ def judge(reading: Reading, concepts: Mapping[str, Concept]) -> list[Asserted]:
     """Judge every hit of a reading, in order."""
     judged = [_Judge(reading, hit, concepts.get(hit.id)).judge() for hit in reading.hits]
     _resolve(reading, judged, concepts)
+    _denied_lists(reading, judged)
     _family(reading, judged)
     return judged
 
@@ -278,6 +281,8 @@ class _Judge:
         r = self.r
         reach = min(self.high, self.hit.end + 4)
         asked = r.cues.any_between("ask_after", self.hit.end, reach)
+        if asked is None and self.concept is not None and not self.concept.sticky:
+            asked = r.cues.any_between("ask_relief", self.hit.end, reach)
         if asked is None and self.out.kind in ("condition", "event"):
             asked = r.cues.any_between("ask_after_illness", self.hit.end, reach)
         if asked is None or any(b >= SOFT for b in r.tokens.breaks[self.hit.end : asked.start + 1]):
@@ -513,6 +518,38 @@ def _came_back(reading: Reading, cue: CueHit, end: int) -> bool:
     return bool(later or back)
 
 
+def _denied_lists(reading: Reading, judged: list[Asserted]) -> None:
+    """ "They asked about chest pain, fainting and I have none of those", 我都没有: the list before is denied, back
+    to what the writer said of themselves."""
+    starts = [a.hit.start for a in judged]
+    words = reading.tokens.words
+    for cue in reading.cues.all("neg_listed"):
+        if cue.end < len(words) and not _ends_clause(reading, cue.end):
+            continue  # 我都没有力气
+        sentence = reading.sentence_of[cue.start]
+        low = reading.sentences[sentence][0]
+        if bisect_left(starts, low) == bisect_left(starts, cue.start) and sentence:
+            low = reading.sentences[sentence - 1][0]
+        for own in reading.cues.between("self", low, cue.start):
+            asked = own.start > low and words[own.start - 1] in _ASKED
+            if not asked and words[own.start] != "me":
+                low = own.start + 1 if any(own.start < s < cue.start for s in starts) else low
+                if own.start + 1 == low:
+                    low = cue.start
+        for a in judged[bisect_left(starts, low) : bisect_left(starts, cue.start)]:
+            if a.status in (Status.PRESENT, Status.POSSIBLE):
+                a.status, a.cue = Status.NEGATED, cue
+
+
+def _ends_clause(reading: Reading, place: int) -> bool:
+    return reading.tokens.breaks[place] >= LIST or (
+        reading.cues.any_between("stop", place, place + 1) is not None
+    )
+
+
+_ASKED = frozenset(["问", "asked", "asks", "asking", "to", "with", "about"])
+
+
 def _family(reading: Reading, judged: list[Asserted]) -> None:
     """Family history: "runs in my family", "my mum has diabetes" while she is not ill now, "my dad died of …",
     "my grandad had a heart attack in 2010"."""
@@ -532,14 +569,22 @@ def _family(reading: Reading, judged: list[Asserted]) -> None:
             elif (
                 a.kind == "condition"
                 and a.person not in acute
-                and a.person not in ("newborn", "baby", "child", "toddler", "son", "daughter")
+                and a.person not in YOUNG
             ):
                 cue = CueHit("family", a.hit.start, a.hit.end)
             else:
-                died = reading.cues.any_between("died", low, high)
-                cue = died or _at_age(reading, a) or _simple_past(reading, a)
+                cue = _died(reading, a, low, high) or _at_age(reading, a) or _simple_past(reading, a)
         if cue is not None:
             a.subject, a.cue = Subject.FAMILY, cue
+
+
+def _died(reading: Reading, a: Asserted, low: int, high: int) -> CueHit | None:
+    """ "Died of a heart attack", 心梗去世; the death itself ("my husband died") is the writer's grief."""
+    for cue in (*reading.cues.between("died", low, high), *reading.cues.between("gone", low, high)):
+        near = reading.cues.any_between("not_gone", max(low, cue.start - 4), cue.end)
+        if near is None and not a.hit.start <= cue.start < a.hit.end:
+            return cue
+    return None
 
 
 def _at_age(reading: Reading, a: Asserted) -> CueHit | None:
@@ -550,8 +595,23 @@ def _at_age(reading: Reading, a: Asserted) -> CueHit | None:
     after = words[end : end + 3]
     if len(after) >= 2 and after[0] in ("at", "aged") and after[1].isdigit() and 18 <= int(after[1]) <= 99:
         return CueHit("past", end, end + 2)
+    if after[:1] != ["了"] and words[max(0, a.hit.start - 1)] == "岁" and _told_in_passing(reading, a):
+        return CueHit("past", a.hit.start - 1, a.hit.start)
     finished = end < len(words) and words[end] == "过"
     return CueHit("past", end, end + 1) if finished and a.time is not Time.RECENT else None
+
+
+def _told_in_passing(reading: Reading, a: Asserted) -> bool:
+    """我爷爷70岁中风，姑姑55岁心梗: told beside others' ages, or by somebody who goes on about themselves."""
+    if a.person in YOUNG or reading.tokens.breaks[a.hit.start] != 0:
+        return False
+    end = a.hit.end
+    while end < len(reading.tokens) and reading.tokens.breaks[end] < SOFT:
+        end += 1
+    if reading.cues.any_between("urgent_now", a.hit.end, end) is not None:
+        return False
+    told = any(reading.cues.any_between(k, a.hit.end, len(reading.tokens)) for k in ("self", "self_weak"))
+    return told or reading.tokens.words.count("岁") > 1
 
 
 def _simple_past(reading: Reading, a: Asserted) -> CueHit | None:
@@ -560,6 +620,8 @@ def _simple_past(reading: Reading, a: Asserted) -> CueHit | None:
         return None
     low = reading.sentences[reading.sentence_of[a.hit.start]][0]
     had = reading.cues.any_between("had", max(low, a.hit.start - 3), a.hit.start)
+    if a.person in YOUNG or reading.cues.any_between("first_time", 0, len(reading.tokens)) is not None:
+        return None
     if had is None or reading.cues.any_between("urgent_now", 0, len(reading.tokens)) is not None:
         return None
     return had

@@ -58,7 +58,7 @@ class Extractor:
         findings += self._answers(reading, question, findings)
         if not detected.supported:
             findings.append(_unsupported(len(text)))
-        findings = _derived(findings)
+        findings = _derived(_joined(findings, reading))
         own, people = profiles(reading, found)
         if question.age and own.age_years is None and not people:
             own = replace(own, age_years=_bare_age(reading, found))
@@ -122,6 +122,26 @@ def _cue_kind(a: Asserted) -> str:
     if a.subject in (Subject.FAMILY, Subject.FICTION):
         return a.subject.value
     return a.status.value if a.status is not Status.PRESENT else a.time.value
+
+
+def _joined(findings: list[Finding], reading: Reading) -> list[Finding]:
+    """Findings said of nobody join the only other person of a message in which the writer says nothing of
+    themselves: "bee sting then he fainted", 化疗病人体温38.4. A crisis stays the writer's."""
+    others = {f.who for f in findings if f.subject is Subject.OTHER and f.counts}
+    named = others - {"other"}
+    if not others or len(named) > 1:
+        return findings
+    person = named.pop() if named else "other"
+    own = bool(reading.cues.all("self")) or any(
+        f.subject is Subject.PATIENT and not f.assumed for f in findings
+    )
+    out = []
+    for f in findings:
+        unsaid = f.subject is Subject.PATIENT and f.assumed and not own and f.kind != "crisis"
+        if unsaid or (f.subject is Subject.OTHER and f.who == "other"):
+            f = replace(f, subject=Subject.OTHER, person=person)
+        out.append(f)
+    return out
 
 
 FEVER_FROM = 38.0

@@ -55,9 +55,12 @@ UNIT = {
 }  # fmt: skip
 FAHRENHEIT = (86.0, 113.0)
 MGDL_ABOVE = 33.0
+MMOL_TO_CHINESE = 60.0
+"""A bare sugar is mg/dL above this. Meters in China show mmol/L up to 33.3 and people report "34" beyond it."""
 MGDL_PER_MMOL = 18.016
 LABEL_REACH = 6
 """Tokens between the name of a measure and its number ("my temp this morning was 38.5")."""
+LONGEST_NAME = 6
 FAHRENHEIT_LABELLED = (95.0, 110.0)
 
 
@@ -277,10 +280,15 @@ class _Around:
         """Names that begin at ``low`` <= token < ``high``."""
         return self.labels[bisect_left(self._starts, low) : bisect_left(self._starts, high)]
 
+    def naming(self, low: int, place: int) -> Sequence[tuple[int, int, str]]:
+        """Names shortly before ``place``; a long name (血氧饱和度) counts from its end."""
+        near = self.before(max(low, place - LABEL_REACH - LONGEST_NAME), place)
+        return [x for x in near if x[0] >= place - LABEL_REACH or x[1] > place - LABEL_REACH]
+
     def near(self, number: Number) -> bool:
         """Whether any unit or name stands close enough to give the number a meaning."""
         return any(p in self.units for p in range(number.end, number.end + 3)) or bool(
-            self.before(number.start - LABEL_REACH, number.end + 4)
+            self.naming(0, number.start) or self.before(number.start, number.end + 4)
         )
 
 
@@ -300,6 +308,10 @@ class _Context:
         self.n = number
         self.asked = asked
         self.low, self.high = reading.sentences[reading.sentence_of[number.start]]
+
+    def _chinese(self) -> bool:
+        """Whether the word before the number is Chinese."""
+        return self.n.start > 0 and is_cjk(self.r.tokens.words[self.n.start - 1])
 
     def unit(self, kind: str, gap: int = 0) -> CueHit | None:
         """A unit right after the number."""
@@ -324,7 +336,7 @@ class _Context:
 
     def nearest_label(self) -> str | None:
         """Which measure was named last before the number."""
-        near = self.around.before(max(self.low, self.n.start - LABEL_REACH), self.n.start)
+        near = self.around.naming(self.low, self.n.start)
         return max(near, key=lambda x: (x[1], -x[0]))[2] if near else None
 
     def lookalike(self) -> bool:
@@ -436,7 +448,8 @@ class _Context:
         if label == "glucose" or "glucose" in self.asked or (self.after_label("glucose") and label is None):
             if mgdl is None and mmol is None and (self.lookalike() or self.unit("percent")):
                 return []
-            in_mg = mgdl is not None or (mmol is None and value > MGDL_ABOVE)
+            unsaid = MMOL_TO_CHINESE if self._chinese() else MGDL_ABOVE
+            in_mg = mgdl is not None or (mmol is None and value > unsaid)
             return [("glucose", value / MGDL_PER_MMOL if in_mg else value, end)]
         return []
 

@@ -360,6 +360,8 @@ def _settle_cues(reading: Reading, marks: list[tuple[Payload, Match]]) -> None:
     reading.persons = _without_age_phrases(reading.tokens, persons)
     taken = {p for person in reading.persons for p in range(person.start, person.end)}
     taken.update(p for c in by_kind.get("self_weak", ()) for p in range(c.start, c.end))
+    aside = {p for c in by_kind.get("animal_aside", ()) for p in range(c.start, c.end)}
+    by_kind["fiction"] = [c for c in by_kind.get("fiction", ()) if c.end - 1 not in aside]
     by_kind["self"] = [c for c in by_kind.get("self", ()) if c.start not in taken]
     reading.cues = Cues({kind: _longest(found) for kind, found in by_kind.items()})
 
