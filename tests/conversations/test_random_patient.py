@@ -12,8 +12,8 @@ from bot.messages import Reply, ReplyKind
 from tests.conversations.patient import STOP, Patient
 from tests.dialogue.world import World
 
-WALKS, TURNS, SEED = 100, 6, 41
-"""Per language; few turns each, so that the whole stays under a minute on two cores."""
+WALKS, TURNS, SEED = 100, 12, 41
+"""Per language; so few turns that the whole stays under a minute on two cores."""
 
 
 def _must_differ(replies: list[Reply], last: str | None, place: object) -> str | None:

@@ -16,6 +16,7 @@ from rasa_sdk.executor import CollectingDispatcher
 from rasa_sdk.interfaces import Action
 
 from bot.dialogue import scope as scopes
+from bot.dialogue.booking_words import asks
 from bot.dialogue.flow import Step
 from bot.dialogue.scope import TurnScope, language, reply_to_json
 from bot.dialogue.services import Services
@@ -31,6 +32,9 @@ ALARMS = frozenset({ReplyKind.EMERGENCY, ReplyKind.CRISIS, ReplyKind.DISCREET})
 """Nothing goes before these, not even the notice."""
 MAX_PHONE_QUESTIONS = 2
 """A call-back is an offer: whoever talks of other things is not asked for a number for ever."""
+MAX_GUESSED_CHARS = 24
+GUESSED = frozenset({"report_symptom", "ask_self_care", "ask_health", "ask_medicine", "ask_side_effect"})
+"""Intents that an answer of a few words to a form's question is easily taken for."""
 MENU = ("symptom", "book", "question", "person")
 
 
@@ -219,6 +223,12 @@ def _leads_elsewhere(events: list[EventType]) -> bool:
         (e.get("event") == "followup" and e.get("name") != LISTEN) or e.get("event") == "active_loop"
         for e in events
     )
+
+
+def trusted_intent(talk: Talk) -> str | None:
+    """The intent, unless it is a guess over two or three words without a finding ("Joan Hill" is no complaint)."""
+    short = len(talk.turn.text) <= MAX_GUESSED_CHARS and not asks(talk.turn.text)
+    return None if short and talk.intent in GUESSED and not talk.turn.findings else talk.intent
 
 
 async def ask_again(talk: Talk) -> None:

@@ -16,6 +16,7 @@ from bot.dialogue.actions.base import (
     ask_again,
     back_to_form,
     leave_form,
+    trusted_intent,
 )
 from bot.dialogue.flow import Step, highest
 from bot.dialogue.triage_view import case_findings
@@ -111,7 +112,7 @@ class ValidateBooking(CarelineAction):
         if not state or "begin" in state or BOOKING_FORM in talk.scope.asked:
             return
         step = await talk.services.booking.answer(
-            state, talk.turn.text, talk.lang, talk.intent, level=talk.triage.case_level
+            state, talk.turn.text, talk.lang, trusted_intent(talk), level=talk.triage.case_level
         )
         if not step.understood:
             return

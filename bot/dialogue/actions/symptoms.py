@@ -13,6 +13,7 @@ from bot.dialogue.actions.base import (
     ask_again,
     back_to_form,
     leave_form,
+    trusted_intent,
 )
 from bot.dialogue.booking_words import wants_visit
 from bot.dialogue.flow import Step
@@ -94,7 +95,7 @@ class ValidateSymptom(CarelineAction):
             turn.findings,
             turn.profile,
             talk.lang,
-            talk.intent,
+            trusted_intent(talk),
             rules=talk.triage.fired,
         )
         if not step.understood:
