@@ -36,9 +36,8 @@ INTERRUPTIONS = {
            "再说一遍", "上一步", "谢谢", "🙂", "你真没用", "我膝盖也疼", "我的预约是什么时候"),
 }  # fmt: skip
 CORRECTIONS = {
-    "en": ("no, since tuesday", "actually friday is better", "sorry, I meant 2 weeks", "no wait,
-           book it for my son",
-           "no, it's 37.5"),
+    "en": ("no, since tuesday", "actually friday is better", "sorry, I meant 2 weeks",
+           "no wait, book it for my son", "no, it's 37.5"),
     "zh": ("不对，周二开始的", "换成周五吧", "说错了，两个星期", "给我儿子约", "不是，37度5"),
 }  # fmt: skip
 STOP = {"en": "stop", "zh": "停"}
