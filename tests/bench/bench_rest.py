@@ -24,6 +24,8 @@ import aiohttp
 CONVERSATIONS = 8
 TURNS = 20
 START_LIMIT_S = 180.0
+SETTLE_S = 20.0
+"""Both servers load something behind their first answers (ours the sentence encoder); measured is what follows."""
 TEXTS = (
     "hello",
     "how are you doing",
@@ -106,7 +108,10 @@ def measure(
     process = subprocess.Popen(command, cwd=cwd, env={**os.environ, **SAY}, stdout=log, stderr=log)
     try:
         ready_s = asyncio.run(wait_for(base + ready, process))
-        say(f"{name}: ready after {ready_s:.1f} s; {CONVERSATIONS} x {TURNS} turns")
+        say(
+            f"{name}: ready after {ready_s:.1f} s; settling {SETTLE_S:.0f} s, then {CONVERSATIONS} x {TURNS} turns"
+        )
+        time.sleep(SETTLE_S)
         rate, took = asyncio.run(load(base, ours))
         return name, rate, took, ready_s
     finally:
