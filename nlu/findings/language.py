@@ -58,8 +58,12 @@ def _is_pinyin(sample: str, knowledge: Knowledge) -> bool:
     if chinese is None:
         return False
     plain = f" {' '.join(_WORD.findall(knowledge.normaliser(sample).text))} "
+    words = plain.split()
     return any(
-        f" {key} " in plain for key in chinese.replacements if key.isascii() and len(key) >= MIN_PINYIN
+        len(spelt) >= MIN_PINYIN and f" {spelt} " in plain
+        for word in set(words)
+        for typed, _ in chinese.replacements.get(word, ())
+        if (spelt := " ".join(typed)).isascii()
     )
 
 
