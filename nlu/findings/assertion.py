@@ -367,6 +367,12 @@ class _Judge:
         past = r.cues.any_between("past", low, high) or self._year(low, high)
         if past is None and out.kind not in LASTING_KINDS:
             past = next((c for c in r.cues.between("past_weak", low, self.hit.start)), None)
+        if past is not None and "since" in r.tokens.words[max(low, past.start - 4) : past.start]:
+            past = None  # "since the concert last month" is where it began
+        if past is not None and any(
+            c.start <= past.start < c.end for c in r.cues.between("first_time", low, past.end)
+        ):
+            past = None  # 以前从来没抽过: it is now that it happens
         if past is not None and not self._linked_to_now(low, high):
             if out.kind not in LASTING_KINDS or out.subject is Subject.OTHER:
                 out.time, out.cue = Time.PAST, past
@@ -383,8 +389,10 @@ class _Judge:
         following = high < self.high and not any(self.r.covered[high : self.high])
         for cue in self.r.cues.between("now", low, self.high if following else high):
             own = edges[index] <= cue.start < edges[index + 1]
-            bare = cue.start >= edges[index + 1] and any(
-                w in _NOW_HAS for w in words[edges[index + 1] : cue.end + 4]
+            bare = (
+                cue.start >= edges[index + 1]
+                and any(w in _NOW_HAS for w in words[edges[index + 1] : cue.end + 4])
+                and self.r.cues.any_between("resolved", edges[index + 1], cue.end) is None  # "I'm fine now"
             )
             if own or words[cue.start] in ("又", "same") or words[cue.end - 1] in _RETURNS or bare:
                 return True
@@ -523,19 +531,23 @@ def _denied_lists(reading: Reading, judged: list[Asserted]) -> None:
     to what the writer said of themselves."""
     starts = [a.hit.start for a in judged]
     words = reading.tokens.words
-    for cue in reading.cues.all("neg_listed"):
+    for cue in (*reading.cues.all("neg_listed"), *reading.cues.all("neg_said")):
         if cue.end < len(words) and not _ends_clause(reading, cue.end):
             continue  # 我都没有力气
         sentence = reading.sentence_of[cue.start]
         low = reading.sentences[sentence][0]
         if bisect_left(starts, low) == bisect_left(starts, cue.start) and sentence:
             low = reading.sentences[sentence - 1][0]
-        for own in reading.cues.between("self", low, cue.start):
+        if cue.kind == "neg_said" and not any(
+            reading.cues.any_between(kind, low, cue.start) for kind in ("screen", "asked_about")
+        ):
+            continue  # "I said no" to what was done is no answer about symptoms
+        for own in reading.cues.between("self", low, cue.start - OWN_WORDS):
             asked = own.start > low and words[own.start - 1] in _ASKED
             if not asked and words[own.start] != "me":
-                low = own.start + 1 if any(own.start < s < cue.start for s in starts) else low
-                if own.start + 1 == low:
-                    low = cue.start
+                low = own.end
+                while low < cue.start and reading.tokens.breaks[low] < SOFT:
+                    low += 1
         for a in judged[bisect_left(starts, low) : bisect_left(starts, cue.start)]:
             if a.status in (Status.PRESENT, Status.POSSIBLE):
                 a.status, a.cue = Status.NEGATED, cue
@@ -547,7 +559,9 @@ def _ends_clause(reading: Reading, place: int) -> bool:
     )
 
 
-_ASKED = frozenset(["问", "asked", "asks", "asking", "to", "with", "about"])
+OWN_WORDS = 3
+"""Tokens before "none of those" in which "I have" belongs to it and is no statement of its own."""
+_ASKED = frozenset(["问", "if", "whether", "asked", "asks", "asking", "to", "with", "about"])
 
 
 def _family(reading: Reading, judged: list[Asserted]) -> None:
@@ -566,11 +580,7 @@ def _family(reading: Reading, judged: list[Asserted]) -> None:
         if cue is None and a.subject is Subject.OTHER and a.person in RELATIVES:
             if a.time is Time.PAST:
                 cue = a.cue
-            elif (
-                a.kind == "condition"
-                and a.person not in acute
-                and a.person not in YOUNG
-            ):
+            elif a.kind == "condition" and a.person not in acute and a.person not in YOUNG:
                 cue = CueHit("family", a.hit.start, a.hit.end)
             else:
                 cue = _died(reading, a, low, high) or _at_age(reading, a) or _simple_past(reading, a)
@@ -581,7 +591,7 @@ def _family(reading: Reading, judged: list[Asserted]) -> None:
 def _died(reading: Reading, a: Asserted, low: int, high: int) -> CueHit | None:
     """ "Died of a heart attack", 心梗去世; the death itself ("my husband died") is the writer's grief."""
     for cue in (*reading.cues.between("died", low, high), *reading.cues.between("gone", low, high)):
-        near = reading.cues.any_between("not_gone", max(low, cue.start - 4), cue.end)
+        near = reading.cues.any_between("not_gone", max(low, cue.start - 7), cue.end)
         if near is None and not a.hit.start <= cue.start < a.hit.end:
             return cue
     return None

@@ -363,6 +363,8 @@ class _Context:
             )
         )
         mark = self.r.tokens.marks[self.n.start]
+        if after and self.n.decimal and self.r.tokens.words[self.n.end] == "人":
+            after = False  # 血糖2.6 人昏过去了: no people are counted in tenths
         return before or after or "/" in mark or (":" in mark and self._clock())
 
     def _clock(self) -> bool:
