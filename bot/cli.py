@@ -94,6 +94,11 @@ def parser() -> argparse.ArgumentParser:
     judged.add_argument("--picture", type=Path, help="draw the confusion matrix into this PNG file")
     judged.set_defaults(run=_evaluate_triage)
 
+    understood = evaluate.add_parser("nlu", help="accuracy of the intents, learning curve")
+    understood.add_argument("--half", choices=("unseen", "development"), default="unseen")
+    understood.add_argument("--picture", type=Path, help="draw the confusion matrix into this PNG file")
+    understood.set_defaults(run=_evaluate_nlu)
+
     parse = commands.add_parser("parse", help="JSON lines in, intents and findings out")
     parse.add_argument("--model", type=Path, help="folder of the trained model (default: models)")
     parse.set_defaults(run=_parse)
@@ -138,6 +143,13 @@ def _evaluate_triage(arguments: argparse.Namespace) -> int:
     from bot.triage.evaluate import run_evaluate
 
     return run_evaluate(sys.stdout, arguments.half, arguments.picture)
+
+
+def _evaluate_nlu(arguments: argparse.Namespace) -> int:
+    from nlu.evaluate import main as evaluate_nlu
+
+    picture = ["--picture", str(arguments.picture)] if arguments.picture else []
+    return evaluate_nlu(["--half", arguments.half, *picture], sys.stdout)
 
 
 def _parse(arguments: argparse.Namespace) -> int:
