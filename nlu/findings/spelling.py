@@ -52,7 +52,8 @@ class Speller:
         forms = {word}
         for i in reversed(runs):
             forms |= {form[:i] + form[i + 1 :] for form in forms}
-        return tuple(sorted((f for f in forms if len(f) > 1 and self.knows(f)), key=lambda f: (len(f), f)))
+        known = sorted((f for f in forms if len(f) > 1 and self.knows(f)), key=lambda f: (len(f), f))
+        return tuple(dict.fromkeys(self._table.get(f, f) for f in known))
 
     def split(self, word: str) -> tuple[str, str] | None:
         """Two known words that were typed as one ("chestpain"), or None."""
