@@ -436,9 +436,7 @@ class _Judge:
 
 
 _RETURNS = frozenset(["back", "again", "returned", "same", "before", "犯", "发", "样", "来"])
-_NOW_HAS = frozenset(
-    ["ive", "im", "having", "getting", "get", "got", "its", "feels", "feel", "happening", "犯", "发"]
-)
+_NOW_HAS = frozenset(["ive", "having", "getting", "happening", "犯", "发"])
 """Words that, with a "now" in a clause that names no symptom, take up the one of the past: "and now I've had three"."""
 _YEAR_AFTER = frozenset(["in", "back", "during", "around", "from", "late", "early"])
 _SAME_CLAUSE = frozenset(
