@@ -18,9 +18,11 @@ run: setup
 doctor: setup
 	@$(VENV)/bin/careline doctor
 
+# The browser's two drivers (one blocking, one not) cannot share a process, so each folder has its own.
 test: setup-dev
 	@$(PY) -m pytest -q -n 2 --dist loadgroup -m "not browser" $(TESTS)
-	@$(PY) -m pytest -q -m browser $(TESTS)
+	@$(PY) -m pytest -q -m browser tests/connectors
+	@$(PY) -m pytest -q -m browser tests/browser
 
 check: setup-dev
 	@$(VENV)/bin/ruff check .
