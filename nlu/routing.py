@@ -45,6 +45,9 @@ HEARD = 0.1
 """Probability at which a grave intent is preferred to not understanding or a shrug; below it precision falls fast."""
 SHRUGS = frozenset({FALLBACK, "out_of_scope", "chitchat"})
 """What a cry for help or a symptom must never be taken for because its words were rare."""
+TOPIC_KINDS = frozenset({"condition", "medicine"})
+SURE_SHRUG = 0.5
+"""From here on a shrug or a remark is believed although an illness or a medicine is named."""
 WISHED = 0.15
 """Probability of a booking from which a complaint's message holds the wish for one too ("... want to see someone")."""
 SURE_QUESTION = 0.45
@@ -92,7 +95,24 @@ def route(
             return [Ranked(SYMPTOM, max(top.confidence, threshold)), *ranking]
         return list(ranking)
     routed = list(ranking) if sure else [Ranked(FALLBACK, 1.0 - top.confidence), *ranking]
+    if names_a_topic(findings) and _shrugged(routed[0], top):
+        return [Ranked("ask_health", max(top.confidence, threshold)), *routed]
     return _heard(routed, ranking) if known else routed
+
+
+def names_a_topic(findings: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether an illness, a medicine, or a complaint in general is talked of: "how is lupus treated", 哮喘怎么治."""
+    return any(
+        f.get("kind") in TOPIC_KINDS
+        or (f.get("kind", "symptom") in COMPLAINT_KINDS and f.get("status") == "hypothetical")
+        for f in findings
+    )
+
+
+def _shrugged(routed: Ranked, top: Ranked) -> bool:
+    return routed.intent == FALLBACK or (
+        routed.intent in SHRUGS | {"complain", "praise", "abuse"} and top.confidence < SURE_SHRUG
+    )
 
 
 def _wants_both(ranking: Sequence[Ranked]) -> bool:
