@@ -174,7 +174,7 @@ def test_e_a_cited_answer_and_an_honest_unknown(lang: str, day: Running, patient
     visitor.hears(
         {
             "en": re.compile("I will not guess|don.t know"),
-            "zh": re.compile("不知道|没有找到|不清楚|不会乱猜|不乱说|不会猜"),
+            "zh": re.compile("不知道|没有找到|不清楚|不乱猜|不会乱猜"),
         }[lang]
     )
     assert any(re.search("person|真人|人工", choice) for choice in visitor.choices)
