@@ -52,6 +52,8 @@ class Kind(enum.StrEnum):
     PREGNANCY = "pregnancy"
     FIRST_AID = "first_aid"
     CLINIC = "clinic"
+    TEST = "test"
+    LIVING = "living"
 
 
 class Population(enum.StrEnum):
@@ -72,6 +74,7 @@ class Section(enum.StrEnum):
     TREATMENT = "treatment"
     CAUTION = "caution"
     PREVENTION = "prevention"
+    PROCEDURE = "procedure"
     BOOKING = "booking"
     PRESCRIPTIONS = "prescriptions"
     VISIT = "visit"

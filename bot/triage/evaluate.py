@@ -100,20 +100,22 @@ class Share:
 
 
 def load_labelled(half: str, folder: Path = EVALUATION_DIR) -> tuple[Labelled, ...]:
-    """All labelled messages of one half. Raises :class:`EvaluationError` naming file and place."""
+    """All labelled messages of one half: ``<half>/<lang>*.yml``, one file an author.
+
+    Raises :class:`EvaluationError` naming file and place.
+    """
     if half not in HALVES:
         raise EvaluationError(f"no half named {half!r}; there are {', '.join(HALVES)}")
     cases: list[Labelled] = []
     for lang in LANGUAGES:
-        path = folder / half / f"{lang}.yml"
-        groups = yaml.safe_load(path.read_text(encoding="utf-8"))
         number = 0
-        for group in groups:
-            if set(group) - GROUP_KEYS:
-                raise EvaluationError(f"{path.name}: unknown key in the group after message {number}")
-            for message in group["messages"]:
-                number += 1
-                cases.append(_labelled(group, message, lang, f"{half}/{lang}/{number}"))
+        for path in sorted((folder / half).glob(f"{lang}*.yml")):
+            for group in yaml.safe_load(path.read_text(encoding="utf-8")):
+                if set(group) - GROUP_KEYS:
+                    raise EvaluationError(f"{path.name}: unknown key in the group after message {number}")
+                for message in group["messages"]:
+                    number += 1
+                    cases.append(_labelled(group, message, lang, f"{half}/{lang}/{number}"))
     return tuple(cases)
 
 
