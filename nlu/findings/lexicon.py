@@ -325,7 +325,7 @@ class _LanguageBuilder:
                 faults.append(str(refuse(path, keys, str(error))))
         if faults:
             raise LexiconError("\n".join(faults))
-        matcher = Matcher(parsed)
+        matcher = Matcher(parsed, parser.shared)
         speller = Speller(matcher.words, matcher.prefixes, self.words, canonical)
         slips = {k: v for k, v in self.misspellings.items() if k not in canonical}
         pinyin = frozenset(k for k in slips if k.isascii())

@@ -3,15 +3,16 @@
 Patterns become one automaton that shares equal beginnings. From each token the automaton is followed until it
 dies; a state is entered at most once per place and start, so the work per start is bounded by the longest
 pattern and no input can make it run away. It reports which tokens a gap skipped, so that "chest ..3 pain" over
-"chest is not in pain" is not taken for an affirmation. It knows no meaning.
+"chest is not in pain" is not taken for an affirmation. A large class (the names of medicines) has an automaton of
+its own: where it matches is found first, and stands for one symbol of any length in the others. It knows no meaning.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from nlu.findings.patterns import MAX_GAP, Alt, Element, Gap, Lit, Prefix
+from nlu.findings.patterns import MAX_GAP, Alt, Element, Gap, Lit, Prefix, Shared
 from nlu.findings.tokens import HARD, LIST
 
 NEAR_GAP = 3
@@ -37,6 +38,9 @@ class _Node:
         self.reach = -1
 
 
+Jump = tuple[str, int, tuple[int, ...]]
+"""A large class that matches from a place: (its symbol, the place behind it, tokens that only a gap covered)."""
+
 Leaps = dict[str, tuple[tuple[int, tuple[_Node, ...]], ...]]
 
 
@@ -50,13 +54,29 @@ class Match(NamedTuple):
     skipped: tuple[int, ...] = ()
 
 
-class Matcher:
-    """The automaton of many patterns: ``patterns`` yields (elements, payload index)."""
+Members = Mapping[str, Sequence[Sequence[Element]]]
 
-    def __init__(self, patterns: Iterable[tuple[Sequence[Element], int]]) -> None:
-        root = _Node()
+
+class Matcher:
+    """The automaton of many patterns: ``patterns`` yields (elements, payload index); ``shared`` the members of the
+    large classes, one that another uses before it."""
+
+    def __init__(
+        self, patterns: Iterable[tuple[Sequence[Element], int]], shared: Members | None = None
+    ) -> None:
         self._prefixes: set[str] = set()
         self.words: set[str] = set()
+        self._layers = [
+            (
+                [_symbol(name) for name, _ in layer],
+                self._root_of((m, number) for number, (_, members) in enumerate(layer) for m in members),
+            )
+            for layer in _layered(shared or {})
+        ]
+        self._root = self._root_of(patterns)
+
+    def _root_of(self, patterns: Iterable[tuple[Sequence[Element], int]]) -> _Node:
+        root = _Node()
         for elements, payload in patterns:
             node = root
             for element in elements:
@@ -64,7 +84,7 @@ class Matcher:
             if payload not in node.outs:
                 node.outs.append(payload)
         _forget(root)
-        self._root = root
+        return root
 
     def _extend(self, node: _Node, element: Element) -> _Node:
         known = node.shared.get(element)
@@ -82,6 +102,8 @@ class Matcher:
             _link(node, element.word + "*", end)
         elif isinstance(element, Gap):
             node.gaps.append((element.size, end))
+        elif isinstance(element, Shared):
+            _link(node, _symbol(element.name), end)
         else:
             for option in element.options:
                 self._join_option(node, option, end)
@@ -127,22 +149,70 @@ class Matcher:
         total = len(symbols)
         walls = [s == HARD or (s >= LIST and not symbols[i][0].isascii()) for i, s in enumerate(breaks)]
         soft = _ends([HARD if w else 0 for w in walls], total)
-        text = _Text(symbols, walls, _ends(breaks, total), soft, total, [None] * total)
-        out: list[Match] = []
-        roots = self._root.edges
-        for start in range(total):
-            for symbol in symbols[start]:
-                first = roots.get(symbol)
-                if first is not None:
-                    if isinstance(first, list):
-                        first = roots[symbol] = _reached(first)
-                    _run(first, start, text, out)
-        return out
+        text = _Text(symbols, walls, _ends(breaks, total), soft, total, [None] * total, {})
+        for names, root in self._layers:
+            found = _matches(root, text)
+            jumps: dict[int, dict[Jump, None]] = {}
+            for match in found:
+                jump = (names[match.payload], match.end, match.skipped)
+                jumps.setdefault(match.start, {})[jump] = None
+            for place, ways in jumps.items():
+                text.jumps[place] = (*text.jumps.get(place, ()), *ways)
+        return _matches(self._root, text._replace(windows=[None] * total))
+
+
+def _symbol(name: str) -> str:
+    """What a large class is called among the symbols; no token has an @."""
+    return f"@{name}"
+
+
+def _layered(shared: Members) -> list[list[tuple[str, Sequence[Sequence[Element]]]]]:
+    """The large classes, those that use others after them."""
+    layers: list[list[tuple[str, Sequence[Sequence[Element]]]]] = []
+    depth: dict[str, int] = {}
+    for name, members in shared.items():
+        depth[name] = max((depth[used] + 1 for used in _uses(members)), default=0)
+        while len(layers) <= depth[name]:
+            layers.append([])
+        layers[depth[name]].append((name, members))
+    return layers
+
+
+def _uses(members: Iterable[Sequence[Element]]) -> set[str]:
+    found: set[str] = set()
+    for member in members:
+        for element in member:
+            if isinstance(element, Shared):
+                found.add(element.name)
+            elif isinstance(element, Alt):
+                found |= _uses(element.options)
+    return found
+
+
+def _matches(root: _Node, text: _Text) -> list[Match]:
+    """All matches of one automaton, in order of their start."""
+    out: list[Match] = []
+    roots = root.edges
+    for start in range(text.total):
+        for symbol in text.symbols[start]:
+            first = roots.get(symbol)
+            if first is not None:
+                if isinstance(first, list):
+                    first = roots[symbol] = _reached(first)
+                _run(first, start, start + 1, (), text, out)
+        for symbol, end, skipped in text.jumps.get(start, ()):
+            first = roots.get(symbol)
+            if first is not None:
+                if isinstance(first, list):
+                    first = roots[symbol] = _reached(first)
+                _run(first, start, end, skipped, text, out)
+    return out
 
 
 class _Text(NamedTuple):
     """What a run needs of the text: ``hard`` and ``soft`` say for each place where its sentence or clause ends,
-    ``windows`` (filled on demand) which symbols the longest gap from a place could meet."""
+    ``windows`` (filled on demand) which symbols the longest gap from a place could meet, ``jumps`` which large
+    classes match from a place."""
 
     symbols: Sequence[tuple[str, ...]]
     walls: Sequence[bool]
@@ -150,6 +220,7 @@ class _Text(NamedTuple):
     soft: Sequence[int]
     total: int
     windows: list[frozenset[str] | None]
+    jumps: dict[int, tuple[Jump, ...]]
 
 
 def _ends(breaks: Sequence[int], total: int) -> list[int]:
@@ -160,10 +231,12 @@ def _ends(breaks: Sequence[int], total: int) -> list[int]:
     return out
 
 
-def _run(first: tuple[_Node, ...], start: int, text: _Text, out: list[Match]) -> None:
-    """Follow the automaton from the token after ``start``. Gaps are entered once per state and place."""
-    symbols, walls, hard, _, total, windows = text
-    stack: list[tuple[_Node, int, tuple[int, ...]]] = [(s, start + 1, ()) for s in first]
+def _run(
+    first: tuple[_Node, ...], start: int, place: int, skipped: tuple[int, ...], text: _Text, out: list[Match]
+) -> None:
+    """Follow the automaton from ``place``, behind what it began with. Gaps are entered once per state and place."""
+    symbols, walls, hard, _, total, windows, jumps = text
+    stack: list[tuple[_Node, int, tuple[int, ...]]] = [(s, place, skipped) for s in first]
     entered: set[tuple[int, int]] | None = None
     while stack:
         state, at, skipped = stack.pop()
@@ -180,14 +253,18 @@ def _run(first: tuple[_Node, ...], start: int, text: _Text, out: list[Match]) ->
                         after = edges[symbol] = _reached(after)
                     for nxt in after:
                         stack.append((nxt, at + 1, skipped))
+            for symbol, end, over in jumps.get(at, ()):
+                after = edges.get(symbol)
+                if after is not None:
+                    if isinstance(after, list):
+                        after = edges[symbol] = _reached(after)
+                    stack.extend((nxt, end, skipped + over) for nxt in after)
         if not state.gaps:
             continue
         leaps = state.leaps if state.leaps is not None else _open_gaps(state)
         window = windows[at]
         if window is None:
-            window = windows[at] = frozenset(
-                s for here in symbols[at : min(at + MAX_GAP + 1, hard[at])] for s in here
-            )
+            window = windows[at] = _window(text, at, min(at + MAX_GAP + 1, hard[at]))
         if leaps.keys().isdisjoint(window):
             continue
         if entered is None:
@@ -196,6 +273,14 @@ def _run(first: tuple[_Node, ...], start: int, text: _Text, out: list[Match]) ->
             continue
         entered.add((id(state), at))
         _leap(state, leaps, at, skipped, text, stack)
+
+
+def _window(text: _Text, low: int, high: int) -> frozenset[str]:
+    """The symbols of the places ``low`` to ``high``."""
+    found = [s for here in text.symbols[low:high] for s in here]
+    if text.jumps:
+        found += [jump[0] for place in range(low, high) for jump in text.jumps.get(place, ())]
+    return frozenset(found)
 
 
 def _leap(
@@ -214,6 +299,11 @@ def _leap(
                 if place - at <= size and (place < near or size > NEAR_GAP):
                     jumped = (*skipped, *range(at, place)) if place > at else skipped
                     stack.extend((nxt, place + 1, jumped) for nxt in targets)
+        for symbol, end, over in text.jumps.get(place, ()):
+            for size, targets in leaps.get(symbol, ()):
+                if place - at <= size and (place < near or size > NEAR_GAP):
+                    jumped = (*skipped, *range(at, place), *over)
+                    stack.extend((nxt, end, jumped) for nxt in targets)
 
 
 def _link(node: _Node, symbol: str, end: _Node) -> None:

@@ -18,6 +18,9 @@ DEFAULT_GAP, MAX_GAP = 3, 8
 MIN_PREFIX = 3
 MAX_CLASS_DEPTH = 8
 """Classes may use classes; deeper than this is a circle."""
+SHARED_FROM = 40
+"""A class of so many members (the names of medicines) stands in the automaton once, not in every pattern that uses
+it: with 1,500 names in 80 patterns the difference is most of the memory."""
 
 
 class PatternError(ValueError):
@@ -52,7 +55,14 @@ class Alt:
     options: tuple[tuple[Element, ...], ...]
 
 
-Element = Lit | Prefix | Gap | Alt
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """A large class by name: matched by an automaton of its own, see :mod:`nlu.findings.matcher`."""
+
+    name: str
+
+
+Element = Lit | Prefix | Gap | Alt | Shared
 
 _PIECE = re.compile(
     r"\s+|\.\.(\d*)|@([A-Za-z_][A-Za-z0-9_]*)|(\)\?|\][?*]|[()\[\]|])|([^\s()\[\]|@]+?)(?=\.\.|[\s()\[\]|@]|$)"
@@ -66,7 +76,9 @@ class PatternParser:
 
     def __init__(self, classes: Mapping[str, tuple[str, ...]]) -> None:
         self._classes = classes
-        self._parsed: dict[str, Alt] = {}
+        self._parsed: dict[str, Alt | Shared] = {}
+        self.shared: dict[str, tuple[tuple[Element, ...], ...]] = {}
+        """The members of every large class met so far; a class that another one uses comes before it."""
         self._open: list[str] = []
 
     def parse(self, pattern: str) -> tuple[Element, ...]:
@@ -120,7 +132,7 @@ class PatternParser:
                 raise PatternError(f"unexpected {pieces[i]!r} in pattern {pattern!r}")
             return Alt(tuple(options)), i + 1
 
-    def _class(self, name: str, pattern: str) -> Alt:
+    def _class(self, name: str, pattern: str) -> Alt | Shared:
         if name in self._parsed:
             return self._parsed[name]
         if name not in self._classes:
@@ -134,7 +146,12 @@ class PatternParser:
             only = elements[0] if len(elements) == 1 else None
             options.extend(only.options if isinstance(only, Alt) else (elements,))
         self._open.pop()
-        self._parsed[name] = Alt(tuple(dict.fromkeys(options)))
+        distinct = tuple(dict.fromkeys(options))
+        if len(distinct) < SHARED_FROM:
+            self._parsed[name] = Alt(distinct)
+        else:
+            self.shared[name] = distinct
+            self._parsed[name] = Shared(name)
         return self._parsed[name]
 
 

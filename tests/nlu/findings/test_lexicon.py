@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from nlu.findings import Extractor
+from nlu.findings import Extractor, patterns
 from nlu.findings.lexicon import LexiconError, load_knowledge, load_vocabulary
 from nlu.findings.matcher import Matcher
 from nlu.findings.patterns import PatternError, PatternParser
@@ -18,18 +18,22 @@ CLASSES = {"chest": ("chest", "middle of my chest"), "hurt": ("hurt*", "sore"), 
 
 
 def spans(pattern: str, text: str) -> list[tuple[int, int]]:
-    matcher = Matcher([(PatternParser(CLASSES).parse(pattern), 0)])
+    parser = PatternParser(CLASSES)
+    matcher = Matcher([(parser.parse(pattern), 0)], parser.shared)
     tokens = tokenise(text)
     return sorted({(m.start, m.end) for m in matcher.find(matcher.symbols(tokens.words), tokens.breaks)})
 
 
-@pytest.mark.parametrize(
+PATTERNS = pytest.mark.parametrize(
     ("pattern", "text", "expected"),
     [
         ("sore throat", "a sore throat", [(1, 3)]),
         ("hurt*", "it hurts and hurting", [(1, 2), (3, 4)]),
         ("@chest @hurt", "the middle of my chest hurts", [(1, 6), (4, 6)]),
         ("@both", "chest sore", [(0, 2)]),
+        ("my ..2 @both", "my poor chest sore", [(0, 4)]),
+        ("@chest ..2 @hurt", "chest is a bit sore", []),
+        ("@chest ..3 @hurt", "middle of my chest is a bit sore", [(0, 8), (3, 8)]),
         ("chest [is|was] [really|so very] sore", "chest is so very sore", [(0, 5)]),
         ("chest [is|was] [really|so very] sore", "chest sore", [(0, 2)]),
         ("chest (is|was)? sore", "chest was sore", [(0, 3)]),
@@ -46,7 +50,19 @@ def spans(pattern: str, text: str) -> list[tuple[int, int]]:
         ("bp高", "我bp高", [(1, 3)]),
     ],
 )
+
+
+@PATTERNS
 def test_pattern(pattern: str, text: str, expected: list[tuple[int, int]]) -> None:
+    assert spans(pattern, text) == expected
+
+
+@PATTERNS
+def test_large_classes_match_as_small_ones_do(
+    pattern: str, text: str, expected: list[tuple[int, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A class with an automaton of its own is found at the same places, alone, in a row, after a gap, nested."""
+    monkeypatch.setattr(patterns, "SHARED_FROM", 1)
     assert spans(pattern, text) == expected
 
 
