@@ -109,8 +109,8 @@ def _taken_back(old: Finding, said: Iterable[Finding], concepts: Mapping[str, Co
 
 
 def _same(old: Finding, new: Finding) -> bool:
-    return (old.id, old.who, old.status, old.time, old.subject) == (
-        new.id, new.who, new.status, new.time, new.subject,
+    return (old.id, old.who, old.status, old.time, old.subject, old.use) == (
+        new.id, new.who, new.status, new.time, new.subject, new.use,
     ) and (old.value is None) == (new.value is None)  # fmt: skip
 
 

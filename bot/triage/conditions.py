@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from nlu.findings.types import Finding, Profile, Status, Time
+from nlu.findings.types import Finding, Profile, Status, Time, Use
 
 VITALS: Mapping[str, str] = {
     "temperature": "temperature",
@@ -37,7 +37,7 @@ VITALS: Mapping[str, str] = {
 
 COUNTING = (Status.PRESENT, Status.POSSIBLE)
 _FINDING_KEYS = frozenset(
-    ["finding", "severity", "onset", "side", "course", "time", "min_hours", "max_hours", "status"]
+    ["finding", "severity", "onset", "side", "course", "time", "min_hours", "max_hours", "status", "use"]
 )
 _VITAL_KEYS = frozenset(["vital", "min", "max", "below", "above"])
 
@@ -170,10 +170,13 @@ def _finding(node: Mapping[str, Any], path: tuple[str | int, ...] = ()) -> Condi
         raise ConditionError((*path, "time"), "must be now, recent, past or any")
     least, most = _number(node, "min_hours", path), _number(node, "max_hours", path)
     statuses = COUNTING if "status" not in node else _statuses(node["status"], path)
+    uses = _uses(node["use"], path) if "use" in node else None
     concept = node["finding"]
 
     def fits(finding: Finding) -> bool:
         if finding.status not in statuses or finding.subject.value in ("family", "fiction"):
+            return False
+        if uses is not None and finding.use not in uses:
             return False
         if time is None and finding.time is Time.PAST:
             return False
@@ -202,6 +205,28 @@ def _statuses(value: Any, path: tuple[str | int, ...]) -> tuple[Status, ...]:
         return tuple(Status(v) for v in (value if isinstance(value, list) else [value]))
     except ValueError:
         raise ConditionError((*path, "status"), f"must be among {', '.join(Status)}") from None
+
+
+def _uses(value: Any, path: tuple[str | int, ...]) -> tuple[Use, ...]:
+    try:
+        return tuple(Use(v) for v in (value if isinstance(value, list) else [value]))
+    except ValueError:
+        raise ConditionError((*path, "use"), f"must be among {', '.join(Use)}") from None
+
+
+def _distinct(node: Mapping[str, Any], path: tuple[str | int, ...]) -> Condition:
+    """``{distinct: paracetamol, atleast: 2}``: so many different medicines that hold it, or are of the class."""
+    _only(node, ["distinct", "atleast", "use"], path)
+    need, concept = node.get("atleast"), node["distinct"]
+    if not isinstance(need, int) or need < 2:
+        raise ConditionError((*path, "atleast"), "expected a number from 2")
+    one = _finding({"finding": concept, **({"use": node["use"]} if "use" in node else {})}, path)
+
+    def holds(facts: Facts) -> Evidence | None:
+        found = one(facts)
+        return found if found and len({f.finding.id for f in found}) >= need else None
+
+    return holds
 
 
 def _number(node: Mapping[str, Any], key: str, path: tuple[str | int, ...]) -> float | None:
@@ -293,6 +318,7 @@ _NODES: Mapping[str, Callable[[Mapping[str, Any], tuple[str | int, ...]], Condit
     "all": _all,
     "any": _any,
     "none": _none,
+    "distinct": _distinct,
     "atleast": _at_least,
     "finding": _finding,
     "vital": _vital,
@@ -311,6 +337,8 @@ def concepts_in(node: Any) -> Iterator[str]:
     elif isinstance(node, dict):
         if "finding" in node:
             yield str(node["finding"])
+        if "distinct" in node:
+            yield str(node["distinct"])
         for key in ("all", "any", "none", "of"):
             for child in node.get(key) or []:
                 yield from concepts_in(child)
@@ -323,6 +351,8 @@ def needs_of(node: Any) -> tuple[frozenset[str], ...]:
         return (frozenset([node]),)
     if "finding" in node:
         return (frozenset([str(node["finding"])]),)
+    if "distinct" in node:
+        return (frozenset([str(node["distinct"])]),)
     if "vital" in node:
         return (frozenset([VITALS[node["vital"]]]),)
     if "all" in node:

@@ -75,7 +75,9 @@ def load_engine(
     """Read data and rules. Raises :class:`nlu.findings.LexiconError` naming file, line and key."""
     with paused_collector():
         knowledge = load_knowledge(vocabulary_dir, lexicon_dir, cache_dir)
-        engine = TriageEngine(knowledge, load_rules(rules_dir, cache_dir), Extractor(knowledge))
+        engine = TriageEngine(
+            knowledge, load_rules(rules_dir, cache_dir, knowledge.concepts), Extractor(knowledge)
+        )
         # A million small objects that live as long as the process: kept out of the collector's sight, which
         # otherwise walks them in the middle of a message (measured: a third of the time, and the slowest turns).
         gc.freeze()

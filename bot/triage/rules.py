@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,8 @@ from bot.triage.conditions import (
     needs_of,
 )
 from bot.triage.level import Level
-from nlu.findings.lexicon import LexiconError, content_hash, read_yaml, refuse
+from bot.triage.pairs import pair_rules
+from nlu.findings.lexicon import Concept, LexiconError, content_hash, read_yaml, refuse
 from nlu.findings.types import Profile
 
 RULES_DIR = Path(__file__).parent / "rules"
@@ -79,7 +80,7 @@ class Population:
 @dataclass(frozen=True, slots=True)
 class Rule:
     """One rule, ready to be applied. ``concepts`` are the ids its tree names,
-    ``needs`` sets of ids of each of which it needs one; ``file`` where it stands."""
+    ``needs`` sets of ids of each of which it needs one; ``file`` where it stands; ``generated`` from a table."""
 
     id: str
     level: Level
@@ -93,6 +94,7 @@ class Rule:
     concepts: frozenset[str]
     needs: tuple[frozenset[str], ...]
     file: str
+    generated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +122,13 @@ def _by_need(rules: Sequence[Rule]) -> dict[str, tuple[int, ...]]:
     return {key: tuple(places) for key, places in found.items()}
 
 
-def load_rules(directory: Path = RULES_DIR, cache_dir: Path | None = None) -> Ruleset:
-    """Read a folder. Raises :class:`RuleError` on the first fault."""
+def load_rules(
+    directory: Path = RULES_DIR,
+    cache_dir: Path | None = None,
+    concepts: Mapping[str, Concept] | None = None,
+) -> Ruleset:
+    """Read a folder, and with the vocabulary's ``concepts`` the tables of pairs in its ``pairs/``. Raises
+    :class:`RuleError` on the first fault."""
     rules: dict[str, Rule] = {}
     for path in sorted(directory.glob("*.yml")):
         data = read_yaml(path, cache_dir) or []
@@ -134,6 +141,8 @@ def load_rules(directory: Path = RULES_DIR, cache_dir: Path | None = None) -> Ru
                     str(refuse(path, (i, "id"), f"{rule.id} is already in {rules[rule.id].file}"))
                 )
             rules[rule.id] = rule
+    for path, entry in pair_rules(concepts or {}, directory / "pairs", cache_dir) if concepts else ():
+        rules[entry["id"]] = replace(_rule(path, 0, entry), generated=True)
     found = tuple(rules.values())
     return Ruleset(found, content_hash([directory]), _by_need(found))
 

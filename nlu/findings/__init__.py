@@ -14,6 +14,7 @@ from nlu.findings.types import (
     Status,
     Subject,
     Time,
+    Use,
 )
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "Status",
     "Subject",
     "Time",
+    "Use",
     "default_extractor",
     "extract",
     "load_knowledge",

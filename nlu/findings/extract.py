@@ -27,7 +27,9 @@ from nlu.findings.types import (
     Status,
     Subject,
     Time,
+    Use,
 )
+from nlu.findings.uses import use_of
 
 UNSUPPORTED = "unsupported_language"
 
@@ -113,9 +115,13 @@ class Extractor:
         cue = None if a.cue is None else Cue(_cue_kind(a), reading.span(a.cue.start, a.cue.end))
         finding = Finding(
             a.hit.id, a.status, a.subject, a.time, reading.span(a.hit.start, a.hit.end), person=a.person,
-            cue=cue, kind=a.kind, assumed=a.assumed,
+            cue=cue, kind=a.kind, assumed=a.assumed, use=_use(reading, a),
         )  # fmt: skip
         return replace(finding, **extra)  # type: ignore[arg-type]
+
+
+def _use(reading: Reading, a: Asserted) -> Use | None:
+    return use_of(reading, a.hit.start, a.hit.end) if a.kind == "medicine" else None
 
 
 def _cue_kind(a: Asserted) -> str:

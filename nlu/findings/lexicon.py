@@ -45,6 +45,7 @@ FILE_KEYS = frozenset(
     [
         "classes",
         "concepts",
+        "names",
         "cues",
         "modifiers",
         "people",
@@ -85,7 +86,8 @@ class Concept:
 class Payload:
     """What a matched pattern means: ``sort`` concept | cue | modifier | person, its ``name`` (concept id, cue
     kind, attribute, person) and ``attributes``. ``kill``: a look-alike, which cancels what it covers of its own
-    concept and of its own ``domain`` (the lexicon file's name), or of all where it is ``everywhere``."""
+    concept and of its own ``domain`` (the lexicon file's name), or of all where it is ``everywhere``.
+    ``named``: a proper name, which a longer one around it replaces."""
 
     sort: str
     name: str
@@ -93,6 +95,7 @@ class Payload:
     kill: bool = False
     domain: str = ""
     everywhere: bool = False
+    named: bool = False
 
     def cancels(self, other: Payload) -> bool:
         """Whether this look-alike may cancel a hit of ``other`` that it covers."""
@@ -246,6 +249,7 @@ class _LanguageBuilder:
     def __init__(self, code: str) -> None:
         self.code = code
         self.classes: dict[str, tuple[str, ...]] = {}
+        self.named: dict[str, list[str]] = {}
         self.sources: list[tuple[Path, tuple[str | int, ...], str, Payload]] = []
         self.misspellings: dict[str, str] = {}
         self.words: set[str] = set()
@@ -260,6 +264,8 @@ class _LanguageBuilder:
             if name in self.classes:
                 raise refuse(path, ("classes", name), "is defined twice in this language")
             self.classes[name] = _texts(path, ("classes", name), members)
+        for name, concepts in _expect_map(path, ("names",), top.get("names") or {}).items():
+            self._names(path, name, _expect_map(path, ("names", name), concepts))
         for cid, patterns in _expect_map(path, ("concepts",), top.get("concepts") or {}).items():
             self._concept(path, cid, patterns)
         for sort, key in (("cue", "cues"), ("person", "people")):
@@ -275,6 +281,14 @@ class _LanguageBuilder:
         self.words.update(w for line in top.get("words") or [] for w in str(line).split())
         if top.get("traditional"):
             self._fold(path, "".join(top["traditional"]), "".join(top.get("simplified") or []))
+
+    def _names(self, path: Path, name: str, concepts: Mapping[str, Any]) -> None:
+        """Names that are a concept's wording and a member of class ``name`` at once (medicines: @med_any)."""
+        for cid, members in concepts.items():
+            for i, text in enumerate(_texts(path, ("names", name, cid), members)):
+                payload = Payload("concept", cid, domain=path.stem, named=True)
+                self.sources.append((path, ("names", name, cid, i), text, payload))
+                self.named.setdefault(name, []).append(text)
 
     def _fold(self, path: Path, old: str, new: str) -> None:
         if len(old) != len(new):
@@ -306,15 +320,16 @@ class _LanguageBuilder:
 
     def build(self) -> Language:
         canonical = {k: v for k, v in self.misspellings.items() if (k + v).isascii() and " " not in k + v}
-        parser = PatternParser(self.classes)
+        classes = {**self.classes, **{k: (*self.classes.get(k, ()), *v) for k, v in self.named.items()}}
+        parser = PatternParser(classes)
         payloads: list[Payload] = []
-        index: dict[tuple[str, str, str, bool, str, bool], int] = {}
+        index: dict[tuple[str, str, str, bool, str, bool, bool], int] = {}
         parsed: list[tuple[tuple[Element, ...], int]] = []
         faults: list[str] = []
         for path, keys, text, payload in self.sources:
             mark = (
                 payload.sort, payload.name, repr(payload.attributes), payload.kill, payload.domain,
-                payload.everywhere,
+                payload.everywhere, payload.named,
             )  # fmt: skip
             if mark not in index:
                 index[mark] = len(payloads)

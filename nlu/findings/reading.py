@@ -22,13 +22,15 @@ MAX_HITS_PER_CONCEPT = 60
 
 @dataclass(slots=True)
 class Hit:
-    """A concept at tokens ``start``..``end`` (exclusive). ``skipped`` tokens were only bridged by a gap."""
+    """A concept at tokens ``start``..``end`` (exclusive). ``skipped`` tokens were only bridged by a gap; ``named``: by
+    a proper name (of a medicine)."""
 
     id: str
     start: int
     end: int
     attributes: dict[str, str]
     skipped: tuple[int, ...] = ()
+    named: bool = False
 
 
 class CueHit(NamedTuple):
@@ -126,7 +128,14 @@ def read(text: str, knowledge: Knowledge, codes: Sequence[str]) -> Reading:
         for match in language.matcher.find(symbols, tokens.breaks):
             payload = language.payloads[match.payload]
             if payload.sort == "concept":
-                hit = Hit(payload.name, match.start, match.end, dict(payload.attributes), match.skipped)
+                hit = Hit(
+                    payload.name,
+                    match.start,
+                    match.end,
+                    dict(payload.attributes),
+                    match.skipped,
+                    payload.named,
+                )
                 hits.append((hit, payload))
             else:
                 marks.append((payload, match))
@@ -251,8 +260,9 @@ def _settle_hits(reading: Reading, found: list[tuple[Hit, Payload]]) -> None:
             if k.end > kill_at.get(place, -1):
                 kill_at[place] = k.end
     by_concept: dict[str, list[Hit]] = {}
+    inner = _inside_names(found, reading.tokens.words)
     for hit, payload in found:
-        if payload.kill:
+        if payload.kill or id(hit) in inner:
             continue
         killer = _covering(hit, payload, kills, kill_at)
         if killer is None:
@@ -268,6 +278,32 @@ def _settle_hits(reading: Reading, found: list[tuple[Hit, Payload]]) -> None:
         for place in range(hit.start, hit.end):
             if place not in hit.skipped:
                 reading.covered[place] = True
+
+
+def _inside_names(found: list[tuple[Hit, Payload]], words: Sequence[str]) -> set[int]:
+    """Names that are part of a longer one: 泰诺 in 泰诺林, ibuprofen in "ibuprofen gel" are another medicine. And
+    hits that cut a name: 吃了秋水仙|碱 is no plant eaten."""
+    names = [h for h, p in found if p.named and not p.kill]
+    inner = {
+        id(h)
+        for h in names
+        if any(n.start <= h.start and h.end <= n.end and n.end - n.start > h.end - h.start for n in names)
+    }
+    chinese = [n for n in names if is_cjk(words[n.start])]
+    if chinese:
+        inner.update(id(h) for h, p in found if not p.named and _cuts(h, chinese))
+    return inner
+
+
+def _cuts(hit: Hit, names: list[Hit]) -> bool:
+    over = set(hit.skipped)
+    return any(
+        hit.start < n.start < hit.end < n.end
+        or (
+            over and not over.isdisjoint(range(n.start, n.end)) and not over.issuperset(range(n.start, n.end))
+        )
+        for n in names
+    )
 
 
 def _whole_words(reading: Reading) -> list[Hit]:
@@ -332,6 +368,9 @@ def _settle_cues(reading: Reading, marks: list[tuple[Payload, Match]]) -> None:
     for hit in reading.hits:
         for place in range(hit.start, hit.end):
             solid[place] = solid[place] or place not in hit.skipped
+    names = {
+        p for h in reading.hits if h.named for p in range(h.start, h.end) if is_cjk(reading.tokens.words[p])
+    }
     by_kind: dict[str, list[CueHit]] = {}
     persons: list[CueHit] = []
     reading.light = [False] * total
@@ -342,6 +381,8 @@ def _settle_cues(reading: Reading, marks: list[tuple[Payload, Match]]) -> None:
             if value != "better" or not pseudo_end[start]:  # "not getting better"
                 reading.modifiers.append((payload.name, value, start, end))
             continue
+        if names and payload.name not in _LIGHT and all(p in names for p in range(start, end)):
+            continue  # 他汀 is no 他, 吗氯贝胺 asks nothing
         if payload.name in _LIGHT:
             for place in range(start, end):
                 reading.light[place] = True
@@ -359,7 +400,8 @@ def _settle_cues(reading: Reading, marks: list[tuple[Payload, Match]]) -> None:
     persons = [p for p in _longest(persons) if p.end - 1 not in unborn]
     reading.persons = _without_age_phrases(reading.tokens, persons)
     taken = {p for person in reading.persons for p in range(person.start, person.end)}
-    taken.update(p for c in by_kind.get("self_weak", ()) for p in range(c.start, c.end))
+    weak = {p for c in by_kind.get("self_weak", ()) for p in range(c.start, c.end)}
+    taken |= weak - {c.start + n for c in by_kind.get("self_takes", ()) for n in (0, 1)}
     aside = {p for c in by_kind.get("animal_aside", ()) for p in range(c.start, c.end)}
     by_kind["fiction"] = [c for c in by_kind.get("fiction", ()) if c.end - 1 not in aside]
     by_kind["self"] = [c for c in by_kind.get("self", ()) if c.start not in taken]

@@ -42,6 +42,17 @@ class Time(enum.StrEnum):
     PAST = "past"
 
 
+class Use(enum.StrEnum):
+    """What is done with a medicine. "I'm on warfarin, can I take ibuprofen?": warfarin taken, ibuprofen asked.
+    ``NAMED``: only spoken about ("how much paracetamol is in co-codamol")."""
+
+    TAKEN = "taken"
+    ASKED = "asked"
+    STOPPED = "stopped"
+    ALLERGIC = "allergic"
+    NAMED = "named"
+
+
 @dataclass(frozen=True, slots=True)
 class Cue:
     """The words that decided a status, e.g. kind ``negated`` for "no" in "no fever"; ``span`` in characters."""
@@ -54,7 +65,8 @@ class Cue:
 class Finding:
     """One concept (or one measured value) found in a message. ``span`` is (start, end) in characters of the
     original text. ``value`` is in the unit named by ``unit`` (temperature C, glucose mmol/L, …). ``assumed``:
-    nobody was named, so the writer is taken to be meant; ``answered``: it answers the assistant's question."""
+    nobody was named, so the writer is taken to be meant; ``answered``: it answers the assistant's question; ``use``:
+    of a medicine, see :class:`Use`."""
 
     id: str
     status: Status
@@ -74,6 +86,7 @@ class Finding:
     derived_from: str | None = None
     answered: bool = False
     assumed: bool = False
+    use: Use | None = None
 
     @property
     def counts(self) -> bool:
@@ -107,6 +120,7 @@ def finding_from_json(data: Mapping[str, Any]) -> Finding:
     """The inverse of :meth:`Finding.to_json`. Raises KeyError, TypeError or ValueError on foreign data."""
     values = dict(data)
     cue = values.pop("cue", None)
+    use = values.pop("use", None)
     span = values.pop("span")
     return Finding(
         id=values.pop("id"),
@@ -114,6 +128,7 @@ def finding_from_json(data: Mapping[str, Any]) -> Finding:
         subject=Subject(values.pop("subject")),
         time=Time(values.pop("time")),
         span=(int(span[0]), int(span[1])),
+        use=None if use is None else Use(use),
         cue=None if cue is None else Cue(cue["kind"], (int(cue["span"][0]), int(cue["span"][1]))),
         **values,
     )
