@@ -32,6 +32,10 @@ check: setup-dev
 bench: setup-dev
 	@$(PY) -m tests.bench
 
+# On a machine with a GPU: SHAPE=8b, CONCURRENCY=1,16,64,256. Without one it shows that it works, with a tiny model.
+bench-gpu: setup-dev
+	@$(PY) -m tests.bench.bench_gpu $(if $(SHAPE),--shape $(SHAPE)) $(if $(CONCURRENCY),--concurrency $(CONCURRENCY))
+
 lock: $(VENV)/.tools
 	@$(VENV)-tools/bin/python requirements/make_lock.py
 

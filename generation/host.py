@@ -12,6 +12,8 @@ from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from generation import sampling
+
 PAGE_TOKENS = 32
 """Cache page: small, so that short prompts waste little."""
 CPU_CACHE_BYTES = 512 * 1024 * 1024
@@ -19,7 +21,9 @@ CPU_CACHE_BYTES = 512 * 1024 * 1024
 GPU_CACHE_SHARE = 0.6
 """Share of the free GPU memory for the cache; the rest is for activations and masks."""
 CPU_BATCH_TOKENS = 512
-GPU_BATCH_TOKENS = 4096
+GPU_BATCH_TOKENS = 2048
+"""Prompt tokens computed at once: enough to keep a large GPU's matrix units busy, few enough that the first of many
+waiting requests gets its first token before the last one's prompt is read."""
 MIN_TEMPERATURE = 0.05
 MAX_TEMPERATURE = 5.0
 
@@ -52,11 +56,29 @@ def plan(config: Any, *, max_live: int, max_context: int, element_bytes: int, fr
     return Limits(max_live, min(context, (pages - 1) * PAGE_TOKENS), pages)
 
 
+def _speed_up(model: Any) -> bool:
+    """Our attention kernels and fused steps, where the model's attention is of the plain kind."""
+    from generation import fused, paged
+
+    if not paged.suits(model):
+        return False
+    fused.fuse(model)
+    paged.install(model)
+    return True
+
+
 class Host:
     """Streams token ids from one model for up to ``limits.max_live`` requests at once."""
 
     def __init__(
-        self, model: Any, eos: Sequence[int], pad: int | None, limits: Limits, *, cuda: bool
+        self,
+        model: Any,
+        eos: Sequence[int],
+        pad: int | None,
+        limits: Limits,
+        *,
+        cuda: bool,
+        fast: bool = True,
     ) -> None:
         from transformers import ContinuousBatchingConfig, GenerationConfig
 
@@ -72,19 +94,26 @@ class Host:
         page = (
             "page_size" if "page_size" in ContinuousBatchingConfig.__dataclass_fields__ else "block_size"
         )  # renamed between transformers 5.17 and 5.20
+        self.fast = cuda and fast and _speed_up(model)
         batching = ContinuousBatchingConfig(
             **{page: PAGE_TOKENS},
             num_blocks=limits.pages,
             max_batch_tokens=GPU_BATCH_TOKENS if cuda else CPU_BATCH_TOKENS,
             max_requests_per_batch=limits.max_live,
             per_request_processors=True,
+            # Decode steps repeat the same shapes: recorded once, replayed without the CPU, while the CPU prepares the
+            # next one. Prompts differ in length every time, so recording them would cost more than it saves.
+            use_cuda_graph=(False, self.fast),
+            use_async_batching=self.fast,
+            max_blocks_per_request=-(-limits.max_context // PAGE_TOKENS) if self.fast else 0,
         )
         self._manager = model.init_continuous_batching(
             generation_config=config, continuous_batching_config=batching
         )
+        sampling.install(self._manager)
         self._manager.warmup()
         self._manager.start()
-        self._vocabulary = int(model.config.vocab_size)
+        self.vocabulary = int(model.config.vocab_size)
         self.eos = frozenset(eos)
         self.limits = limits
         self._made = 0
@@ -101,7 +130,7 @@ class Host:
 
     def check(self, ids: Sequence[int], max_new: int) -> None:
         """Raise :class:`BadIds` for a prompt that does not fit."""
-        if not ids or min(ids) < 0 or max(ids) >= self._vocabulary:
+        if not ids or min(ids) < 0 or max(ids) >= self.vocabulary:
             raise BadIds("prompt: empty or outside the vocabulary")
         if len(ids) + max_new > self.limits.max_context:
             raise BadIds("prompt: longer than the context with max_tokens")
@@ -111,7 +140,7 @@ class Host:
     ) -> AsyncGenerator[list[int]]:
         """Yield new token ids as they come, the end-of-text id included. Leaving early cancels the request."""
         self.check(ids, max_new)
-        top_k = min(top_k, self._vocabulary)
+        top_k = min(top_k, self.vocabulary)
         if not (
             max_new >= 1
             and MIN_TEMPERATURE <= temperature <= MAX_TEMPERATURE

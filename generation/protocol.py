@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, NoReturn
 
+from generation.sampling import MAX_TOP_K
+
 MAX_BODY_BYTES = 512 * 1024
 """Far above any grounded prompt; a larger body is refused before it is parsed."""
 MAX_MESSAGES = 64
@@ -156,7 +158,7 @@ def _sampling(body: Mapping[str, Any]) -> Sampling:
     top_p = _number(body, "top_p", DEFAULT_TOP_P, 0.0, 1.0)
     if top_p == 0.0:
         _refuse("top_p", "expected a number above 0")
-    top_k = _whole(body, "top_k", DEFAULT_TOP_K, 1, 1_000)
+    top_k = _whole(body, "top_k", DEFAULT_TOP_K, 1, MAX_TOP_K)
     if temperature < GREEDY_BELOW:
         return Sampling(1.0, 1.0, 1)
     return Sampling(temperature, top_p, top_k)
