@@ -115,7 +115,7 @@ def read(text: str, knowledge: Knowledge, codes: Sequence[str]) -> Reading:
     normalised = knowledge.normaliser(text)
     tokens = tokenise(normalised.text)
     languages = [knowledge.languages[c] for c in codes if c in knowledge.languages]
-    tokens = _respell(tokens, languages, _held(normalised, tokens))
+    tokens = _respell(tokens, languages, _held(normalised, tokens), _nouns_with_s(normalised, tokens))
     reading = Reading(normalised, tokens)
     _find_sentences(reading)
     hits: list[tuple[Hit, Payload]] = []
@@ -172,7 +172,27 @@ def _held(normalised: Normalised, tokens: Tokens) -> frozenset[int]:
     )  # fmt: skip
 
 
-def _respell(tokens: Tokens, languages: Sequence[Language], held: frozenset[int] = frozenset()) -> Tokens:
+_NO_NOUN = frozenset(
+    ["he", "she", "it", "that", "there", "what", "who", "where", "how", "let", "here", "when", "why", "this"]
+)
+
+
+def _nouns_with_s(normalised: Normalised, tokens: Tokens) -> frozenset[int]:
+    """Where a noun was typed with "'s": "my tongue's swelling" speaks of a tongue, not of tongues."""
+    text = normalised.text
+    return frozenset(
+        start
+        for word, start, end in zip(tokens.words, tokens.starts, tokens.ends, strict=True)
+        if len(word) > 3 and text[end - 2 : end] == "'s" and word[:-1] not in _NO_NOUN
+    )
+
+
+def _respell(
+    tokens: Tokens,
+    languages: Sequence[Language],
+    held: frozenset[int] = frozenset(),
+    nouns: frozenset[int] = frozenset(),
+) -> Tokens:
     """Mend misspelt Latin words, split run-together ones, join ones typed apart, replace slips of the input
     method. Token places stay those of what was typed."""
     for language in languages:
@@ -207,6 +227,8 @@ def _respell(tokens: Tokens, languages: Sequence[Language], held: frozenset[int]
                 elif meant:
                     parts = [meant[0]]
                     out.also[len(out)] = (*meant[1:], word)
+                if tokens.starts[i] in nouns and split is None:
+                    out.also[len(out)] = (*out.also.get(len(out), ()), word[:-1])
         _copy(out, tokens, i, end, parts)
         i = end
     return out
