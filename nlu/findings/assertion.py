@@ -366,7 +366,9 @@ class _Judge:
         low, high = self._clause()
         past = r.cues.any_between("past", low, high) or self._year(low, high)
         if past is None and out.kind not in LASTING_KINDS:
-            past = next((c for c in r.cues.between("past_weak", low, self.hit.start)), None)
+            past = next(
+                (c for c in r.cues.between("past_weak", low, self.hit.start) if not self._set_off(c)), None
+            )
         if past is not None and "since" in r.tokens.words[max(low, past.start - 4) : past.start]:
             past = None  # "since the concert last month" is where it began
         if past is not None and any(
@@ -379,6 +381,10 @@ class _Judge:
             return
         if r.cues.any_between("recent", low, high) is not None:
             out.time = Time.RECENT
+
+    def _set_off(self, past: CueHit) -> bool:
+        """ "PMH HTN, central chest pain": what stands behind a comma is the complaint of today."""
+        return any(b >= SOFT for b in self.r.tokens.breaks[past.end : self.hit.start + 1])
 
     def _linked_to_now(self, low: int, high: int) -> bool:
         """ "Again", "same as in 2010" anywhere near, or a plain "now" in the hit's own clause; the "now" of

@@ -5,7 +5,7 @@ It joins reading, assertion, numbers, profile and context; each of them is its o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -16,7 +16,7 @@ from nlu.findings.language import detect
 from nlu.findings.lexicon import Knowledge, load_knowledge
 from nlu.findings.modifiers import attach
 from nlu.findings.numbers import UNIT, Measured, Number, durations, measure, numbers
-from nlu.findings.profile import aged_tokens, profiles
+from nlu.findings.profile import CHILDREN, aged_tokens, profiles
 from nlu.findings.reading import Reading, read
 from nlu.findings.types import (
     Cancelled,
@@ -24,6 +24,7 @@ from nlu.findings.types import (
     Cue,
     Extraction,
     Finding,
+    Profile,
     Status,
     Subject,
     Time,
@@ -60,8 +61,8 @@ class Extractor:
         findings += self._answers(reading, question, findings)
         if not detected.supported:
             findings.append(_unsupported(len(text)))
-        findings = _derived(_joined(findings, reading))
         own, people = profiles(reading, found)
+        findings = _derived(_joined(findings, reading, people))
         if question.age and own.age_years is None and not people:
             own = replace(own, age_years=_bare_age(reading, found))
         cancelled = tuple(
@@ -130,10 +131,16 @@ def _cue_kind(a: Asserted) -> str:
     return a.status.value if a.status is not Status.PRESENT else a.time.value
 
 
-def _joined(findings: list[Finding], reading: Reading) -> list[Finding]:
+def _joined(
+    findings: list[Finding], reading: Reading, people: Mapping[str, Profile] | None = None
+) -> list[Finding]:
     """Findings said of nobody join the only other person of a message in which the writer says nothing of
-    themselves: "bee sting then he fainted", 化疗病人体温38.4. A crisis stays the writer's."""
+    themselves: "bee sting then he fainted", 化疗病人体温38.4; that may be a child of whom only the age is told:
+    三个月大，39度. A crisis stays the writer's."""
     others = {f.who for f in findings if f.subject is Subject.OTHER and f.counts}
+    told = set(people or ()) & set(CHILDREN)
+    if not others and len(people or ()) == 1 and told:
+        others = told
     named = others - {"other"}
     if not others or len(named) > 1:
         return findings

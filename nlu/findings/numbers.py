@@ -535,10 +535,13 @@ def _peak_flow(reading: Reading, found: Sequence[Number]) -> list[Measured]:
             out.append(Measured("peak_flow_percent", first.value, first.start, first.end))
         elif (
             len(near) > 1
-            and reading.cues.any_between("label_best", first.end, near[1].end + 3)
+            and reading.cues.any_between("label_best", label.end, near[1].end + 3)
             and near[1].value > 0
         ):
-            share = round(100 * first.value / near[1].value, 1)
+            blown, best = first, near[1]
+            if reading.cues.any_between("label_best", label.end, first.start) and first.value > best.value:
+                blown, best = best, first  # "usually 420, today 150"
+            share = round(100 * blown.value / best.value, 1)
             out.append(Measured("peak_flow_percent", share, first.start, near[1].end))
     return [
         m for m in out if PLAUSIBLE["peak_flow_percent"][0] <= m.value <= PLAUSIBLE["peak_flow_percent"][1]

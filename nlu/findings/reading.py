@@ -446,7 +446,7 @@ def _without_age_phrases(tokens: Tokens, persons: list[CueHit]) -> list[CueHit]:
     return out
 
 
-_YIELDING = frozenset(["neg", "neg_verb", "neg_list", "neg_after", "answer_no", "resolved"])
+_YIELDING = frozenset(["neg", "neg_verb", "neg_list", "neg_after", "neg_listed", "answer_no", "resolved"])
 _YIELDING_TO_CONCEPTS = frozenset(["past", "past_weak", "recent", "had", "died"])
 _LIGHT = frozenset(["list_or", "list_and", "filler", "neg", "neg_verb"])
 """Words that cost nothing between a negation and what it denies."""
