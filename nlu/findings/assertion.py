@@ -18,6 +18,9 @@ from nlu.findings.reading import CueHit, Hit, Reading
 from nlu.findings.tokens import LIST, SOFT, is_cjk
 from nlu.findings.types import Status, Subject, Time
 
+PAST_WEAK_REACH = 2
+"""Tokens between "history of" and what is history: "PMH HTN DM2 central CP" has a chest pain of now."""
+
 NEAREST = 6
 """Negation cues looked at before a hit; a seventh is never the one that is meant."""
 FREE_WORDS = {"neg": 5, "neg_verb": 3, "neg_list": 6}
@@ -383,8 +386,9 @@ class _Judge:
             out.time = Time.RECENT
 
     def _set_off(self, past: CueHit) -> bool:
-        """ "PMH HTN, central chest pain": what stands behind a comma is the complaint of today."""
-        return any(b >= SOFT for b in self.r.tokens.breaks[past.end : self.hit.start + 1])
+        """ "PMH HTN, central chest pain": what stands behind a comma, or far off, is the complaint of today."""
+        apart = self.hit.start - past.end > PAST_WEAK_REACH
+        return apart or any(b >= SOFT for b in self.r.tokens.breaks[past.end : self.hit.start + 1])
 
     def _linked_to_now(self, low: int, high: int) -> bool:
         """ "Again", "same as in 2010" anywhere near, or a plain "now" in the hit's own clause; the "now" of

@@ -177,13 +177,20 @@ _NO_NOUN = frozenset(
 )
 
 
+_ONLY_ONE = frozenset(
+    ["tongues", "throats", "chests", "heads", "hearts", "faces", "mouths", "skins", "bellys", "stomachs", "tummys",
+     "necks", "noses", "pulses", "speeches", "speechs", "brains", "curtains", "windpipes", "airways", "breathings"]
+)  # fmt: skip
+"""Nobody has two of them, so that the s is "is" or "has", also where the apostrophe was left out."""
+
+
 def _nouns_with_s(normalised: Normalised, tokens: Tokens) -> frozenset[int]:
     """Where a noun was typed with "'s": "my tongue's swelling" speaks of a tongue, not of tongues."""
     text = normalised.text
     return frozenset(
         start
         for word, start, end in zip(tokens.words, tokens.starts, tokens.ends, strict=True)
-        if len(word) > 3 and text[end - 2 : end] == "'s" and word[:-1] not in _NO_NOUN
+        if word in _ONLY_ONE or (len(word) > 3 and text[end - 2 : end] == "'s" and word[:-1] not in _NO_NOUN)
     )
 
 
