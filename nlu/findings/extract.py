@@ -145,7 +145,8 @@ def _joined(
     if not others or len(named) > 1:
         return findings
     person = named.pop() if named else "other"
-    own = bool(reading.cues.all("self")) or any(
+    words = reading.tokens.words
+    own = any(c.start == 0 or words[c.start - 1] != "自" for c in reading.cues.all("self")) or any(
         f.subject is Subject.PATIENT and not f.assumed for f in findings
     )
     out = []

@@ -314,6 +314,7 @@ def _negated(reading: Reading, cue: CueHit) -> bool:
         c
         for kind in ("neg", "neg_verb")
         for c in reading.cues.between(kind, max(low, cue.start - 3), cue.start)
+        if not any(b >= SOFT for b in reading.tokens.breaks[c.end : cue.start + 1])
     ]
     stops = reading.cues.between("stop", max(low, cue.start - 3), cue.start)
     return any(not any(s.start >= c.end for s in stops) for c in near) or (
