@@ -42,7 +42,9 @@ def parser() -> argparse.ArgumentParser:
     _common(serve)
     serve.set_defaults(run=_serve)
 
-    train = commands.add_parser("train", help="train the dialogue model (skipped when nothing has changed)")
+    train = commands.add_parser(
+        "train", help="train dialogue and second reader (skipped when nothing has changed)"
+    )
     train.add_argument("--out", type=Path, help="where to put it (default: models)")
     train.add_argument("--force", action="store_true", help="train even when nothing has changed")
     train.set_defaults(run=_train)
@@ -79,6 +81,10 @@ def parser() -> argparse.ArgumentParser:
     triage.add_argument(
         "--explain", action="store_true", help="print for a person, with the words underlined"
     )
+    triage.add_argument(
+        "--semantic", action="store_true", help="let the second reader raise what the rules do not hear"
+    )
+    triage.add_argument("--model", type=Path, help="folder of the trained second reader (default: models)")
     triage.set_defaults(run=_triage)
 
     rules = commands.add_parser("rules", help="check the triage rules").add_subparsers(
@@ -92,6 +98,8 @@ def parser() -> argparse.ArgumentParser:
     judged = evaluate.add_parser("triage", help="sensitivity, specificity and confusion of the rule layer")
     judged.add_argument("--half", choices=("held_out", "open"), default="held_out")
     judged.add_argument("--picture", type=Path, help="draw the confusion matrix into this PNG file")
+    judged.add_argument("--semantic", action="store_true", help="what the second reader adds and costs")
+    judged.add_argument("--model", type=Path, help="folder of the trained second reader (default: models)")
     judged.set_defaults(run=_evaluate_triage)
 
     understood = evaluate.add_parser("nlu", help="accuracy of the intents, learning curve")
@@ -130,6 +138,10 @@ def _quiet_libraries() -> None:
 def _triage(arguments: argparse.Namespace) -> int:
     from bot.triage.commands import run_triage
 
+    if arguments.semantic:
+        from bot import commands
+
+        return commands.triage_semantic(arguments.model, explain=arguments.explain)
     return run_triage(sys.stdin, sys.stdout, explain=arguments.explain)
 
 
@@ -142,6 +154,10 @@ def _rules_check(arguments: argparse.Namespace) -> int:
 def _evaluate_triage(arguments: argparse.Namespace) -> int:
     from bot.triage.evaluate import run_evaluate
 
+    if arguments.semantic:
+        from bot import commands
+
+        return commands.evaluate_semantic(arguments.half, arguments.picture, arguments.model)
     return run_evaluate(sys.stdout, arguments.half, arguments.picture)
 
 

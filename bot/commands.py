@@ -239,7 +239,54 @@ def train(out: Path | None = None, *, force: bool = False) -> int:
     except TrainingFailed as error:
         return complain(str(error))
     say(f"dialogue model {path} ({time.perf_counter() - began:.1f} s)")
+    return train_reader(folder, force=force)
+
+
+def train_reader(folder: Path, *, force: bool = False) -> int:
+    """Train the second reader; says so when there is nothing to do."""
+    from bot.suspicion.encoder import reader_encoder
+    from bot.suspicion.train import train as train_suspicion
+
+    began = time.perf_counter()
+    settings = load_settings()
+    path = train_suspicion(
+        folder, reader_encoder(settings.reader_encoder, wanted=settings.encoder), force=force
+    )
+    say(f"second reader {path} ({time.perf_counter() - began:.1f} s)")
     return 0
+
+
+def triage_semantic(model: Path | None, *, explain: bool = False) -> int:
+    """``careline triage --semantic``: the rules, and the second reader beside them."""
+    from bot.triage.commands import run_triage
+
+    try:
+        return run_triage(sys.stdin, sys.stdout, explain=explain, second=_second_reader(model))
+    except CommandError as error:
+        return complain(str(error))
+
+
+def evaluate_semantic(half: str, picture: Path | None, model: Path | None) -> int:
+    """``careline evaluate triage --semantic``: what the second reader adds and costs."""
+    from bot.triage.evaluate import run_evaluate
+
+    try:
+        return run_evaluate(sys.stdout, half, picture, _second_reader(model))
+    except CommandError as error:
+        return complain(str(error))
+
+
+def _second_reader(model: Path | None):  # type: ignore[no-untyped-def]  # Reader, imported late
+    from bot.suspicion.encoder import reader_encoder
+    from bot.suspicion.reader import load_reader
+    from bot.suspicion.train import SuspicionMissing
+
+    settings = settings_or_exit()
+    encoder = reader_encoder(settings.reader_encoder, wanted=settings.encoder)
+    try:
+        return load_reader(model or settings.models, encoder)
+    except SuspicionMissing as error:
+        raise CommandError(str(error)) from None
 
 
 def parse(model: Path | None) -> int:

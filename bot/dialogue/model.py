@@ -36,23 +36,23 @@ def file_hash(path: Path) -> str:
     return digest.hexdigest()
 
 
-def read_manifest(directory: Path) -> Manifest | None:
+def read_manifest(directory: Path, name: str = MANIFEST) -> Manifest | None:
     """The manifest of a model folder, or None where there is none that can be read."""
     try:
-        data = json.loads((directory / MANIFEST).read_text(encoding="utf-8"))
+        data = json.loads((directory / name).read_text(encoding="utf-8"))
         return Manifest(str(data["archive"]), str(data["sha256"]), str(data["source"]))
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         return None
 
 
-def write_manifest(directory: Path, manifest: Manifest) -> None:
+def write_manifest(directory: Path, manifest: Manifest, name: str = MANIFEST) -> None:
     """Write the manifest in one move, so that a reader sees the old or the new one."""
     text = json.dumps(
         {"archive": manifest.archive, "sha256": manifest.sha256, "source": manifest.source}, indent=1
     )
-    temporary = directory / f"{MANIFEST}.new"
+    temporary = directory / f"{name}.new"
     temporary.write_text(text + "\n", encoding="utf-8")
-    temporary.replace(directory / MANIFEST)
+    temporary.replace(directory / name)
 
 
 def verify_model(archive: Path) -> None:

@@ -25,6 +25,7 @@ HELD_OUT = "held_out"
 CODE = (
     ROOT / "nlu" / "classifier.py",
     ROOT / "nlu" / "components.py",
+    ROOT / "nlu" / "ngrams.py",
     ROOT / "nlu" / "routing.py",
     DIALOGUE / "policy.py",
 )

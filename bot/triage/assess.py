@@ -64,6 +64,30 @@ class Considered:
 
 
 @dataclass(frozen=True, slots=True)
+class Suspected:
+    """What the second reader made of the message. ``score`` 0 to 1, calibrated; ``level`` the one it would raise
+    to; ``step`` what followed (quiet, ask, raise); ``model`` and ``mode`` name exactly what judged (law 9)."""
+
+    family: str
+    score: float
+    level: Level
+    step: str
+    model: str
+    mode: str
+
+    def to_json(self) -> dict[str, Any]:
+        """For records; no patient text."""
+        return {
+            "family": self.family,
+            "score": round(self.score, 4),
+            "level": self.level.code,
+            "step": self.step,
+            "model": self.model,
+            "mode": self.mode,
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class Assessment:
     """The answer of the rule layer, with everything needed to explain and to record it."""
 
@@ -75,6 +99,7 @@ class Assessment:
     ruleset: str
     lang: str
     language_supported: bool = True
+    suspected: Suspected | None = None
 
     @property
     def fresh(self) -> bool:
@@ -116,6 +141,7 @@ class Assessment:
             "findings": [f.to_json() for f in self.findings],
             "ruleset": self.ruleset,
             "lang": self.lang,
+            **({} if self.suspected is None else {"suspected": self.suspected.to_json()}),
         }
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -17,11 +18,14 @@ from bot.triage.case import Case
 from bot.triage.engine import TriageEngine, default_engine
 from bot.triage.explain import explain_text
 from bot.triage.ruleschecks import check_rules
+from bot.triage.suspicion import SecondReader
 from nlu.findings import ContextTurn, Profile
 
 FIELDS = ("id", "text", "lang", "age", "sex", "pregnant", "context")
 ROLES = ("assistant", "user")
 MAX_AGE = 130
+BATCH = 64
+"""Lines that the second reader reads together; without it every line is answered at once."""
 TURN_SECONDS = 60.0
 """Turns of a given context carry no time; they are taken to be a minute apart."""
 
@@ -30,28 +34,70 @@ class FieldError(ValueError):
     """A member of a request is wrong; the message names it and never repeats its content."""
 
 
-def run_triage(stdin: TextIO, stdout: TextIO, explain: bool = False, cache_dir: Path | None = None) -> int:
-    """Answer every line of ``stdin`` on ``stdout``; 0, or 1 where some line was malformed."""
+def run_triage(
+    stdin: TextIO,
+    stdout: TextIO,
+    explain: bool = False,
+    cache_dir: Path | None = None,
+    second: SecondReader | None = None,
+) -> int:
+    """Answer every line of ``stdin`` on ``stdout``; 0, or 1 where some line was malformed.
+
+    With a ``second`` reader every assessment goes through it too; it can only raise.
+    """
     engine = default_engine(cache_dir)
     status = 0
+    waiting: list[_Line] = []
     for number, line in enumerate(_lines(stdin), 1):
         if not line.strip():
             continue
-        request: Any = None
-        try:
-            request = _parse(line, number)
-            assessment, text = answer(engine, request)
-        except FieldError as error:
-            status = 1
-            ident = request.get("id") if isinstance(request, dict) else _rescue_id(line)
-            _write(stdout, {"id": ident, "error": str(error)})
-            continue
-        if explain:
-            stdout.write(explain_text(assessment, text, _colour(stdout)) + "\n")
-        else:
-            _write(stdout, to_line(request["id"], assessment))
+        read = _read(engine, line, number)
+        status = max(status, int(read.error is not None))
+        waiting.append(read)
+        if second is None or len(waiting) == BATCH:
+            _say(stdout, waiting, second, explain)
+            waiting = []
+    _say(stdout, waiting, second, explain)
     stdout.flush()
     return status
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """One line, read: an assessment with its text, or the error that is said in its place."""
+
+    ident: Any
+    text: str = ""
+    assessment: Assessment | None = None
+    error: str | None = None
+
+
+def _read(engine: TriageEngine, line: str, number: int) -> _Line:
+    request: Any = None
+    try:
+        request = _parse(line, number)
+        assessment, text = answer(engine, request)
+    except FieldError as error:
+        ident = request.get("id") if isinstance(request, dict) else _rescue_id(line)
+        return _Line(ident, error=str(error))
+    return _Line(request["id"], text, assessment)
+
+
+def _say(stdout: TextIO, lines: Sequence[_Line], second: SecondReader | None, explain: bool) -> None:
+    found = [(line.text, line.assessment) for line in lines if line.assessment is not None]
+    assessments = [assessment for _, assessment in found]
+    if second is not None and found:
+        assessments = second.read([text for text, _ in found], assessments)
+    rest = iter(assessments)
+    for line in lines:
+        if line.assessment is None:
+            _write(stdout, {"id": line.ident, "error": line.error})
+            continue
+        assessment = next(rest)
+        if explain:
+            stdout.write(explain_text(assessment, line.text, _colour(stdout)) + "\n")
+        else:
+            _write(stdout, to_line(line.ident, assessment, second))
 
 
 def answer(engine: TriageEngine, request: Mapping[str, Any]) -> tuple[Assessment, str]:
@@ -69,8 +115,10 @@ def answer(engine: TriageEngine, request: Mapping[str, Any]) -> tuple[Assessment
     return assessment, fields["text"]
 
 
-def to_line(ident: Any, assessment: Assessment) -> dict[str, Any]:
-    """The answer in the form that others test against."""
+def to_line(ident: Any, assessment: Assessment, second: SecondReader | None = None) -> dict[str, Any]:
+    """The answer in the form that others test against; with a second reader also what it made of the message,
+    and beside the ruleset the hash of model and rules that judged (``semantic``)."""
+    suspected = assessment.suspected
     return {
         "id": ident,
         "level": assessment.level.code,
@@ -91,6 +139,8 @@ def to_line(ident: Any, assessment: Assessment) -> dict[str, Any]:
             for f in assessment.findings
         ],
         "ruleset": assessment.ruleset,
+        **({} if suspected is None else {"suspected": suspected.to_json()}),
+        **({} if second is None else {"semantic": second.digest}),
     }
 
 

@@ -19,6 +19,7 @@ import yaml
 from bot.triage.commands import answer
 from bot.triage.engine import default_engine
 from bot.triage.level import Level
+from bot.triage.suspicion import SecondReader, Step
 
 EVALUATION_DIR = Path(__file__).parent / "evaluation"
 HALVES = ("held_out", "open")
@@ -55,10 +56,11 @@ class Labelled:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """One message and the level that the engine gave."""
+    """One message and the level that it was given; ``asked``: the second reader would ask one question."""
 
     case: Labelled
     given: Level
+    asked: bool = False
 
     @property
     def accepted(self) -> bool:
@@ -139,6 +141,22 @@ def evaluate(cases: Iterable[Labelled]) -> tuple[Outcome, ...]:
     return tuple(Outcome(case, answer(engine, case.request)[0].level) for case in cases)
 
 
+def evaluate_semantic(
+    cases: Sequence[Labelled], second: SecondReader, *, seen: bool
+) -> tuple[tuple[Outcome, ...], tuple[Outcome, ...]]:
+    """By the rules alone, and with the second reader. ``seen``: the reader was trained with these messages, so
+    each is judged by the fold that had not seen it."""
+    engine = default_engine()
+    alone = [answer(engine, case.request)[0] for case in cases]
+    texts = [case.text for case in cases]
+    both = second.read_as_unseen(texts, alone) if seen else second.read(texts, alone)
+    with_reader = tuple(
+        Outcome(case, a.level, a.suspected is not None and a.suspected.step == Step.ASK.value)
+        for case, a in zip(cases, both, strict=True)
+    )
+    return tuple(Outcome(case, a.level) for case, a in zip(cases, alone, strict=True)), with_reader
+
+
 def sensitivity(outcomes: Iterable[Outcome]) -> Share:
     """Emergencies that were given a defensible level (emergency, or urgent where the label allows it)."""
     return _share([o.accepted for o in outcomes if o.case.level is Level.EMERGENCY])
@@ -149,9 +167,19 @@ def specificity(outcomes: Iterable[Outcome]) -> Share:
     return _share([o.given not in ESCALATED for o in outcomes if o.case.must_not_escalate])
 
 
-def run_evaluate(stdout: TextIO, half: str = "held_out", picture: Path | None = None) -> int:
-    """Print the tables of one half, draw the confusion matrix where asked; 0, or 1 where goal T1 or T2 is missed."""
-    outcomes = evaluate(load_labelled(half))
+def run_evaluate(
+    stdout: TextIO, half: str = "held_out", picture: Path | None = None, second: SecondReader | None = None
+) -> int:
+    """Print the tables of one half, draw the confusion matrix where asked; 0, or 1 where goal T1 or T2 is missed.
+
+    With a ``second`` reader the tables are of rules and reader together, and what it adds and costs goes before.
+    """
+    cases = load_labelled(half)
+    if second is None:
+        outcomes = evaluate(cases)
+    else:
+        alone, outcomes = evaluate_semantic(cases, second, seen=half == "open")
+        stdout.write(gain(alone, outcomes, half))
     stdout.write(report(outcomes, half))
     if half == "open":
         stdout.write(misses(outcomes))
@@ -187,6 +215,30 @@ def report(outcomes: Sequence[Outcome], half: str) -> str:
         cells = [f"{measure(o for o in some if o.case.lang == lang)!s:<29}" for lang, measure in _COLUMNS]
         lines.append(f"{phenomenon:<18}{''.join(cells)}".rstrip())
     return "\n".join([*lines, "", matrix_text(confusion(outcomes)), ""])
+
+
+def gain(alone: Sequence[Outcome], both: Sequence[Outcome], half: str) -> str:
+    """What the second reader adds and costs, beside the rules alone. Holds counts; no message."""
+    lines = [f"{half}: rules alone, and with the second reader", ""]
+    for lang in LANGUAGES:
+        pairs = [(a, b) for a, b in zip(alone, both, strict=True) if a.case.lang == lang]
+        before, after = [a for a, _ in pairs], [b for _, b in pairs]
+        missed = [b for a, b in pairs if a.under and a.case.level in ESCALATED]
+        quiet = [b for b in after if b.case.must_not_escalate]
+        lines += [
+            lang,
+            f"  {'emergency sensitivity, rules alone':<44}{sensitivity(before)}",
+            f"  {'emergency sensitivity, with reader':<44}{sensitivity(after)}",
+            f"  {'must-not-escalate specificity, rules alone':<44}{specificity(before)}",
+            f"  {'must-not-escalate specificity, with reader':<44}{specificity(after)}",
+            f"  {'missed by the rules, raised by the reader':<44}{_share([not b.under for b in missed])}",
+            f"  {'missed by the rules, asked one question':<44}{_share([b.under and b.asked for b in missed])}",
+            f"  {'must not escalate, asked one question':<44}{_share([b.asked for b in quiet])}",
+            f"  {'over-triage, rules alone':<44}{_share([a.over for a in before])}",
+            f"  {'over-triage, with reader':<44}{_share([b.over for b in after])}",
+            "",
+        ]
+    return "\n".join([*lines, ""])
 
 
 def _needed(outcomes: Iterable[Outcome]) -> Share:

@@ -14,10 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.dialogue.train import CONFIG, DOMAIN, training_files
-from nlu.classifier import MAX_CHARS, IntentModel, Ranked, features, normalise
+from nlu.classifier import IntentModel, Ranked
 from nlu.commands import load_intents, run_parse
 from nlu.evaluate import main, score
 from nlu.examples import development, training, unseen
+from nlu.ngrams import MAX_CHARS, features, normalise
 from nlu.routing import BOTH, FALLBACK, SYMPTOM, THRESHOLD, complaints, route
 from tests.dialogue.model import FOLDER
 

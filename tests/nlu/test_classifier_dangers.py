@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import pytest
 
-from nlu.classifier import IntentModel, normalise
+from nlu.classifier import IntentModel
 from nlu.evaluate import fit
 from nlu.examples import training
 from nlu.findings import default_extractor
+from nlu.ngrams import normalise
 from nlu.routing import FALLBACK, THRESHOLD, route
 
 SHRUGS = frozenset({"out_of_scope", "chitchat", FALLBACK, "abuse", "praise", "goodbye", "greet", "thank"})
