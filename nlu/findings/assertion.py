@@ -11,8 +11,9 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+from nlu.findings.asserted import LASTING_KINDS, Asserted
+from nlu.findings.invented import fiction, happens
 from nlu.findings.lexicon import Concept
 from nlu.findings.reading import CueHit, Hit, Reading
 from nlu.findings.tokens import LIST, SOFT, is_cjk
@@ -29,31 +30,17 @@ FREE_CHARS = {"neg": 5, "neg_verb": 1, "neg_list": 6}
 LIST_REACH = 60
 """Tokens that a list of denied symptoms may span."""
 BACK_REACH = 4
+FRAGMENT = 6
+"""Tokens of a sentence that is no more than a date."""
 RESOLVED_REACH = 14
 RESOLVED_LOOK = 80
 """Tokens between "it's gone" and the nearest finding, and between it and the farthest that it may speak of."""
-LASTING_KINDS = frozenset(["condition", "risk", "medicine", "context", "exposure"])
-"""Kinds that an old date does not end: "diagnosed with diabetes in 2010" is diabetes now."""
 YOUNG = frozenset(["newborn", "baby", "child", "toddler", "son", "daughter"])
 """Whose events are told because they are ill now, not as the writer's family history."""
 RELATIVES = frozenset(
     ["newborn", "mother", "father", "grandmother", "grandfather", "husband", "wife", "partner", "brother", "sister",
      "relative", "friend", "son", "daughter", "child", "baby", "toddler", "someone"]
 )  # fmt: skip
-
-
-@dataclass(slots=True)
-class Asserted:
-    """The judgement on one hit; ``cue`` the token range that decided it, with its kind."""
-
-    hit: Hit
-    status: Status = Status.PRESENT
-    subject: Subject = Subject.PATIENT
-    person: str | None = None
-    time: Time = Time.NOW
-    cue: CueHit | None = None
-    assumed: bool = False
-    kind: str = "symptom"
 
 
 def judge(reading: Reading, concepts: Mapping[str, Concept]) -> list[Asserted]:
@@ -275,15 +262,27 @@ class _Judge:
                 return cue  # 压力大会胸痛吗: only a gap matched the "can it"
         after = r.cues.any_between("hypo_after", self.hit.end, min(self.high, self.hit.end + 3))
         if after is None or any(b >= SOFT for b in r.tokens.breaks[self.hit.end : after.start + 1]):
-            return self._asked_in_general()
+            return self._topic() or self._asked_in_general()
         return after
+
+    def _topic(self) -> CueHit | None:
+        """ "I'm giving a talk on strokes", 办急救讲座，内容包括心梗: a subject taught or asked about, when nothing
+        says that it happens to anybody. "Had chest pain during my talk" is no subject."""
+        r = self.r
+        if any(r.cues.any_between(k, self.low, self.high) for k in ("now", "recent", "they")):
+            return None
+        for cue in r.cues.last_before("topic", self.hit.start, 2):
+            own = r.cues.any_between("self", cue.end, self.hit.end)
+            if cue.start >= self.low and own is None and not happens(r, cue.end, self.hit.start):
+                return cue
+        return None
 
     def _asked_in_general(self) -> CueHit | None:
         """ "Is vomiting blood dangerous", 吐血危险吗: a question about the thing, when nobody is said to have it and
         nothing says that it is now. "Is my chest pain serious" stays a complaint."""
         r = self.r
         reach = min(self.high, self.hit.end + 4)
-        asked = r.cues.any_between("ask_after", self.hit.end, reach)
+        asked = r.cues.any_between("ask_after", self.hit.end, reach) or self._defined()
         if asked is None and self.concept is not None and not self.concept.sticky:
             asked = r.cues.any_between("ask_relief", self.hit.end, reach)
         if asked is None and self.out.kind in ("condition", "event"):
@@ -292,12 +291,15 @@ class _Judge:
             return None
         if self.out.subject is not Subject.PATIENT or not self.out.assumed:
             return None
-        if any(
-            r.cues.any_between(kind, self.low, self.high)
-            for kind in ("self", "self_weak", "they", "now", "recent")
-        ):
+        kinds = ["self", "they", "now", "recent"] + ["self_weak"] * (asked.kind != "ask_general")
+        if any(r.cues.any_between(kind, self.low, self.high) for kind in kinds):
             return None
         return None if any(name == "duration" for name, *_ in r.modifiers) else asked
+
+    def _defined(self) -> CueHit | None:
+        """ "What is the golden hour in a stroke", 狂犬病的潜伏期一般多长: words that only a question about the thing
+        itself has, on either side of it."""
+        return self.r.cues.any_between("ask_general", self.low, self.high)
 
     def _turned_real(self, cue: CueHit) -> bool:
         """ "What if it's a stroke, my arm is numb": a new clause with its own "my" is no longer what-if."""
@@ -336,7 +338,8 @@ class _Judge:
 
     def _mention(self) -> CueHit | None:
         r = self.r
-        limit = self.hit.end
+        own_act = self.concept is not None and self.concept.own_act
+        limit = self.hit.start + 1 if own_act else self.hit.end
         best: CueHit | None = None
         for kind in ("self", "they"):
             for cue in r.cues.last_before(kind, limit - 1, 1):
@@ -367,7 +370,7 @@ class _Judge:
     def _time(self) -> None:
         r, out = self.r, self.out
         low, high = self._clause()
-        past = r.cues.any_between("past", low, high) or self._year(low, high)
+        past = r.cues.any_between("past", low, high) or self._year(low, high) or self._dated_after()
         if past is None and out.kind not in LASTING_KINDS:
             past = next(
                 (c for c in r.cues.between("past_weak", low, self.hit.start) if not self._set_off(c)), None
@@ -398,6 +401,8 @@ class _Judge:
         words = self.r.tokens.words
         following = high < self.high and not any(self.r.covered[high : self.high])
         for cue in self.r.cues.between("now", low, self.high if following else high):
+            if self._within_resolved(cue):
+                continue  # "all well now", "never came back"
             own = edges[index] <= cue.start < edges[index + 1]
             bare = (
                 cue.start >= edges[index + 1]
@@ -407,6 +412,20 @@ class _Judge:
             if own or words[cue.start] in ("又", "same") or words[cue.end - 1] in _RETURNS or bare:
                 return True
         return False
+
+    def _within_resolved(self, cue: CueHit) -> bool:
+        near = self.r.cues.between("resolved", max(0, cue.start - 6), cue.start + 1)
+        return any(c.start <= cue.start and cue.end <= c.end for c in near)
+
+    def _dated_after(self) -> CueHit | None:
+        """ "I got heat stroke in the army. Thirty-five years ago!": a fragment that says only when."""
+        r, number = self.r, self.r.sentence_of[self.hit.start] + 1
+        if number >= len(r.sentences):
+            return None
+        low, high = r.sentences[number]
+        if high - low > FRAGMENT or any(r.covered[low:high]):
+            return None
+        return r.cues.any_between("past", low, high)
 
     def _year(self, low: int, high: int) -> CueHit | None:
         """A calendar year that is not "since 2010"."""
@@ -433,16 +452,9 @@ class _Judge:
         return low, max(high, self.hit.end)
 
     def _fiction(self) -> None:
-        r = self.r
-        cues = r.cues.last_before("fiction", self.high - 1, 1)
-        if not cues:
-            return
-        here = [c for c in cues if c.start >= self.low]
-        own = r.cues.any_between("self", self.low, self.high)
-        if here or own is None:
-            if not here and self.out.subject is Subject.PATIENT and not self.out.assumed and own is not None:
-                return
-            self.out.subject, self.out.cue = Subject.FICTION, (here or cues)[-1]
+        cue = fiction(self.r, self.hit, self.out, self.low, self.high)
+        if cue is not None:
+            self.out.subject, self.out.cue = Subject.FICTION, cue
 
 
 _RETURNS = frozenset(["back", "again", "returned", "same", "before", "犯", "发", "样", "来"])
@@ -600,6 +612,9 @@ def _died(reading: Reading, a: Asserted, low: int, high: int) -> CueHit | None:
     """ "Died of a heart attack", 心梗去世; the death itself ("my husband died") is the writer's grief."""
     for cue in (*reading.cues.between("died", low, high), *reading.cues.between("gone", low, high)):
         near = reading.cues.any_between("not_gone", max(low, cue.start - 7), cue.end)
+        named = [p for p in reading.persons if low <= p.start < cue.start]
+        if named and named[-1].kind != a.person and a.person is not None:
+            continue  # "my dad, since mum died": it is mum who died
         if near is None and not a.hit.start <= cue.start < a.hit.end:
             return cue
     return None
@@ -607,9 +622,11 @@ def _died(reading: Reading, a: Asserted, low: int, high: int) -> CueHit | None:
 
 def _at_age(reading: Reading, a: Asserted) -> CueHit | None:
     """ "My dad had a stroke at 60", 我爸60岁中风过: an age dates the event."""
+    words, end = reading.tokens.words, a.hit.end
+    if a.kind in ("sign", "symptom") and words[end : end + 1] == ["过"] and _told_in_passing(reading, a):
+        return CueHit("past", end, end + 1)
     if a.kind not in ("event", "condition"):
         return None
-    words, end = reading.tokens.words, a.hit.end
     after = words[end : end + 3]
     if len(after) >= 2 and after[0] in ("at", "aged") and after[1].isdigit() and 18 <= int(after[1]) <= 99:
         return CueHit("past", end, end + 2)

@@ -10,7 +10,8 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
-from nlu.findings.assertion import Asserted, judge, judge_place
+from nlu.findings.asserted import Asserted
+from nlu.findings.assertion import judge, judge_place
 from nlu.findings.context import Question, last_question, question_of, resolve
 from nlu.findings.language import detect
 from nlu.findings.lexicon import Knowledge, load_knowledge

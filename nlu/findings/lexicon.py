@@ -39,7 +39,7 @@ ATTRIBUTES: Mapping[str, frozenset[str]] = {
     "course": frozenset(["worse", "better", "same", "intermittent"]),
 }
 CONCEPT_KEYS = frozenset(
-    ["kind", "name", "sticky", "implies", "default_level", "hypothetical_counts", "past_counts"]
+    ["kind", "name", "sticky", "implies", "default_level", "hypothetical_counts", "past_counts", "own_act"]
 )
 FILE_KEYS = frozenset(
     [
@@ -70,7 +70,8 @@ class LexiconError(ValueError):
 @dataclass(frozen=True, slots=True)
 class Concept:
     """One entry of the vocabulary. ``sticky``: "it's gone" does not cancel it. ``default_level``: the level of
-    a message that has it and fires no rule. ``hypothetical_counts``: asking about it is enough."""
+    a message that has it and fires no rule. ``hypothetical_counts``: asking about it is enough. ``own_act``: it is
+    done by whoever was spoken of before, not by the person that its own words name ("I know where my boss lives")."""
 
     id: str
     kind: str
@@ -80,6 +81,7 @@ class Concept:
     default_level: str | None = None
     hypothetical_counts: bool = False
     past_counts: bool = False
+    own_act: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,7 +238,7 @@ def _concept(path: Path, cid: str, entry: Mapping[str, Any]) -> Concept:
     implies = entry.get("implies", [])
     if not isinstance(implies, list) or not all(isinstance(i, str) for i in implies):
         raise refuse(path, (cid, "implies"), "expected a list of concept ids")
-    flags = {k: entry.get(k, False) for k in ("sticky", "hypothetical_counts", "past_counts")}
+    flags = {k: entry.get(k, False) for k in ("sticky", "hypothetical_counts", "past_counts", "own_act")}
     for key, value in flags.items():
         if not isinstance(value, bool):
             raise refuse(path, (cid, key), "expected true or false")

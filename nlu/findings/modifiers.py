@@ -9,7 +9,8 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 
-from nlu.findings.assertion import Asserted, clause_edges
+from nlu.findings.asserted import Asserted
+from nlu.findings.assertion import clause_edges
 from nlu.findings.reading import Reading
 
 LOOK = 40

@@ -396,7 +396,7 @@ def _settle_cues(reading: Reading, marks: list[tuple[Payload, Match]]) -> None:
     solid = [False] * total
     for hit in reading.hits:
         for place in range(hit.start, hit.end):
-            solid[place] = solid[place] or place not in hit.skipped
+            solid[place] = solid[place] or (place not in hit.skipped and hit.id not in _TELL_TIME)
     names = {
         p for h in reading.hits if h.named for p in range(h.start, h.end) if is_cjk(reading.tokens.words[p])
     }
@@ -432,7 +432,7 @@ def _settle_cues(reading: Reading, marks: list[tuple[Payload, Match]]) -> None:
     weak = {p for c in by_kind.get("self_weak", ()) for p in range(c.start, c.end)}
     taken |= weak - {c.start + n for c in by_kind.get("self_takes", ()) for n in (0, 1)}
     aside = {p for c in by_kind.get("animal_aside", ()) for p in range(c.start, c.end)}
-    by_kind["fiction"] = [c for c in by_kind.get("fiction", ()) if c.end - 1 not in aside]
+    by_kind["animal"] = [c for c in by_kind.get("animal", ()) if c.end - 1 not in aside]
     by_kind["self"] = [c for c in by_kind.get("self", ()) if c.start not in taken]
     reading.cues = Cues({kind: _longest(found) for kind, found in by_kind.items()})
 
@@ -454,6 +454,8 @@ def _without_age_phrases(tokens: Tokens, persons: list[CueHit]) -> list[CueHit]:
 
 
 _YIELDING = frozenset(["neg", "neg_verb", "neg_list", "neg_after", "neg_listed", "answer_no", "resolved"])
+_TELL_TIME = frozenset(["past_attempt", "past_abuse"])
+"""Concepts whose own words say when: the 以前 of 以前自杀过 dates what else is said there."""
 _YIELDING_TO_CONCEPTS = frozenset(["past", "past_weak", "recent", "had", "died"])
 _LIGHT = frozenset(["list_or", "list_and", "filler", "neg", "neg_verb"])
 """Words that cost nothing between a negation and what it denies."""
