@@ -32,6 +32,11 @@ VITALS: Mapping[str, str] = {
     "weight": "weight",
     "doses": "doses",
     "gestation_weeks": "gestation_weeks",
+    **{
+        f"{kind}_{substance}": f"{kind}_{substance}"
+        for kind in ("dose", "single")
+        for substance in ("paracetamol", "ibuprofen", "aspirin", "naproxen", "diclofenac")
+    },
 }
 """Names a rule may use for a value → the finding id that carries it."""
 
@@ -39,7 +44,7 @@ COUNTING = (Status.PRESENT, Status.POSSIBLE)
 _FINDING_KEYS = frozenset(
     ["finding", "severity", "onset", "side", "course", "time", "min_hours", "max_hours", "status", "use"]
 )
-_VITAL_KEYS = frozenset(["vital", "min", "max", "below", "above"])
+_VITAL_KEYS = frozenset(["vital", "min", "max", "below", "above", "per_kg"])
 
 
 class ConditionError(ValueError):
@@ -255,9 +260,17 @@ def _vital(node: Mapping[str, Any], path: tuple[str | int, ...]) -> Condition:
             and (above is None or value > above)
         )
 
+    if not isinstance(node.get("per_kg", False), bool):
+        raise ConditionError((*path, "per_kg"), "expected true or false")
+
     def holds(facts: Facts) -> Evidence | None:
-        found = tuple(f for f in facts.by_id.get(vital, ()) if f.finding.counts and fits(f.finding.value))
-        return found or None
+        known = [f for f in facts.by_id.get(vital, ()) if f.finding.counts and f.finding.value is not None]
+        if node.get("per_kg"):
+            weights = [f for f in facts.by_id.get("weight", ()) if f.finding.counts and f.finding.value]
+            kilos = weights[-1].finding.value if weights else None
+            found = tuple(f for f in known if kilos and fits((f.finding.value or 0.0) / kilos))
+            return (*found, weights[-1]) if found else None
+        return tuple(f for f in known if fits(f.finding.value)) or None
 
     return holds
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from nlu.findings.asserted import Asserted
 from nlu.findings.assertion import judge, judge_place
 from nlu.findings.context import Question, last_question, question_of, resolve
+from nlu.findings.doses import doses
 from nlu.findings.language import detect
 from nlu.findings.lexicon import Knowledge, load_knowledge
 from nlu.findings.modifiers import attach
@@ -59,6 +60,7 @@ class Extractor:
         attributes = attach(reading, judged, durations(reading, found, aged))
         findings = [self._finding(reading, a, extra) for a, extra in zip(judged, attributes, strict=True)]
         findings += self._values(reading, measure(reading, found, question.measures, aged))
+        findings += self._doses(reading, found)
         findings += self._answers(reading, question, findings)
         if not detected.supported:
             findings.append(_unsupported(len(text)))
@@ -97,6 +99,22 @@ class Extractor:
                 finding = replace(finding, status=Status.PRESENT)
             out.append(replace(finding, kind="sign", value=m.value, unit=UNIT[m.id]))
         return out
+
+    def _doses(self, reading: Reading, found: Sequence[Number]) -> list[Finding]:
+        """Milligrams taken per person and substance: ``dose_paracetamol`` all that is told of, added up,
+        ``single_paracetamol`` the most at one time."""
+        out: dict[tuple[str, str], Finding] = {}
+        for dose in doses(reading, found, self.knowledge.concepts):
+            place = judge_place(reading, f"dose_{dose.substance}", dose.start, dose.end)
+            finding = replace(self._finding(reading, place, {}), unit="mg", kind="sign")
+            if not finding.counts:
+                continue
+            all_id, once_id = f"dose_{dose.substance}", f"single_{dose.substance}"
+            before = out.get((finding.who, all_id), finding).value or 0.0
+            most = out.get((finding.who, once_id), finding).value or 0.0
+            out[finding.who, all_id] = replace(finding, value=before + dose.mg)
+            out[finding.who, once_id] = replace(finding, id=once_id, value=max(most, dose.once))
+        return list(out.values())
 
     def _answers(self, reading: Reading, question: Question, findings: Sequence[Finding]) -> list[Finding]:
         if not question.items:

@@ -39,7 +39,17 @@ ATTRIBUTES: Mapping[str, frozenset[str]] = {
     "course": frozenset(["worse", "better", "same", "intermittent"]),
 }
 CONCEPT_KEYS = frozenset(
-    ["kind", "name", "sticky", "implies", "default_level", "hypothetical_counts", "past_counts", "own_act"]
+    [
+        "kind",
+        "name",
+        "sticky",
+        "implies",
+        "default_level",
+        "hypothetical_counts",
+        "past_counts",
+        "own_act",
+        "holds",
+    ]  # fmt: skip
 )
 FILE_KEYS = frozenset(
     [
@@ -71,7 +81,8 @@ class LexiconError(ValueError):
 class Concept:
     """One entry of the vocabulary. ``sticky``: "it's gone" does not cancel it. ``default_level``: the level of
     a message that has it and fires no rule. ``hypothetical_counts``: asking about it is enough. ``own_act``: it is
-    done by whoever was spoken of before, not by the person that its own words name ("I know where my boss lives")."""
+    done by whoever was spoken of before, not by the person that its own words name ("I know where my boss lives").
+    ``holds``: milligrams of a substance in one ``tablet`` (capsule, sachet) or ``ml`` of a medicine."""
 
     id: str
     kind: str
@@ -82,6 +93,7 @@ class Concept:
     hypothetical_counts: bool = False
     past_counts: bool = False
     own_act: bool = False
+    holds: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,11 +250,22 @@ def _concept(path: Path, cid: str, entry: Mapping[str, Any]) -> Concept:
     implies = entry.get("implies", [])
     if not isinstance(implies, list) or not all(isinstance(i, str) for i in implies):
         raise refuse(path, (cid, "implies"), "expected a list of concept ids")
+    holds = _holds(path, cid, entry.get("holds", {}))
     flags = {k: entry.get(k, False) for k in ("sticky", "hypothetical_counts", "past_counts", "own_act")}
     for key, value in flags.items():
         if not isinstance(value, bool):
             raise refuse(path, (cid, key), "expected true or false")
-    return Concept(cid, entry["kind"], dict(name), implies=tuple(implies), default_level=level, **flags)
+    return Concept(
+        cid, entry["kind"], dict(name), implies=tuple(implies), default_level=level, holds=holds, **flags
+    )
+
+
+def _holds(path: Path, cid: str, value: Any) -> Mapping[str, Mapping[str, float]]:
+    for substance, amounts in _expect_map(path, (cid, "holds"), value).items():
+        for unit, mg in _expect_map(path, (cid, "holds", substance), amounts).items():
+            if unit not in ("tablet", "ml") or not isinstance(mg, int | float) or mg <= 0:
+                raise refuse(path, (cid, "holds", substance, unit), "expected tablet or ml: milligrams")
+    return dict(value)
 
 
 class _LanguageBuilder:

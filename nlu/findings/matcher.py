@@ -253,7 +253,7 @@ def _run(
                         after = edges[symbol] = _reached(after)
                     for nxt in after:
                         stack.append((nxt, at + 1, skipped))
-            for symbol, end, over in jumps.get(at, ()):
+            for symbol, end, over in jumps.get(at, ()) if jumps else ():
                 after = edges.get(symbol)
                 if after is not None:
                     if isinstance(after, list):
@@ -299,7 +299,7 @@ def _leap(
                 if place - at <= size and (place < near or size > NEAR_GAP):
                     jumped = (*skipped, *range(at, place)) if place > at else skipped
                     stack.extend((nxt, place + 1, jumped) for nxt in targets)
-        for symbol, end, over in text.jumps.get(place, ()):
+        for symbol, end, over in text.jumps.get(place, ()) if text.jumps else ():
             for size, targets in leaps.get(symbol, ()):
                 if place - at <= size and (place < near or size > NEAR_GAP):
                     jumped = (*skipped, *range(at, place), *over)

@@ -316,6 +316,10 @@ def _negated(reading: Reading, cue: CueHit) -> bool:
         for c in reading.cues.between(kind, max(low, cue.start - 3), cue.start)
         if not any(b >= SOFT for b in reading.tokens.breaks[c.end : cue.start + 1])
     ]
+    breaks = reading.tokens.breaks
+    near = [
+        c for c in near if not any(b >= SOFT for b in breaks[c.end : cue.start + 1])
+    ]  # 没什么，产后第五天
     stops = reading.cues.between("stop", max(low, cue.start - 3), cue.start)
     return any(not any(s.start >= c.end for s in stops) for c in near) or (
         reading.cues.any_between("hypo", max(low, cue.start - 6), cue.start) is not None

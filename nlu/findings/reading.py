@@ -325,12 +325,11 @@ def _inside_names(found: list[tuple[Hit, Payload]], words: Sequence[str]) -> set
 
 
 def _cuts(hit: Hit, names: list[Hit]) -> bool:
+    """Whether a hit ends inside a name, or begins with a part of one and bridges the rest of it."""
     over = set(hit.skipped)
     return any(
         hit.start < n.start < hit.end < n.end
-        or (
-            over and not over.isdisjoint(range(n.start, n.end)) and not over.issuperset(range(n.start, n.end))
-        )
+        or (n.start <= hit.start < n.end < hit.end and not over.isdisjoint(range(n.start, n.end)))
         for n in names
     )
 

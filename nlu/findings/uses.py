@@ -49,13 +49,14 @@ def use_of(reading: Reading, start: int, end: int) -> Use:
         return _MEANS[before.kind]
     asked = high < len(reading.tokens) and reading.tokens.asked[high]
     asked = asked or (high >= len(reading.tokens) and reading.tokens.tail_asked)
-    return Use.ASKED if asked else Use.TAKEN
+    told = reading.cues.any_between("use_take", low, high) is not None
+    return Use.ASKED if asked and not told else Use.TAKEN
 
 
 def _allergic(reading: Reading, low: int, start: int, end: int, taken: bool) -> bool:
     """ "Allergic to penicillin", 青霉素过敏; "took penicillin, allergic reaction" is no history."""
     for cue in reading.cues.between("use_allergy", max(low, start - ALLERGY_REACH), start):
-        if cue.end <= start:
+        if cue.end <= start and reading.cues.any_between("use_take", cue.end, start) is None:
             return True
     after = reading.cues.any_between("use_allergy_after", end, end + 3)
     return after is not None and not taken and reading.tokens.breaks[after.start] == 0
