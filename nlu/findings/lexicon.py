@@ -49,7 +49,7 @@ CONCEPT_KEYS = frozenset(
         "past_counts",
         "own_act",
         "holds",
-    ]  # fmt: skip
+    ]
 )
 FILE_KEYS = frozenset(
     [
