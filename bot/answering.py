@@ -17,6 +17,7 @@ from bot.generator_child import Generator
 from bot.messages import Citation
 from generation.answer import Answer, answer
 from generation.client import GeneratorClient
+from generation.encoder import Encoder
 from generation.passages import load_passages
 from generation.prompt import PatientFacts
 from generation.retrieval import Retriever
@@ -41,7 +42,7 @@ class CitedAnswer:
 class CitedAnswers:
     """Callable as the dialogue's answerer; owns the index, the client and the generator process."""
 
-    def __init__(self, own_articles: Path, generator: Generator | None, *, encoder: bool) -> None:
+    def __init__(self, own_articles: Path, generator: Generator | None, *, encoder: Encoder | None) -> None:
         self._own_articles, self._generator, self._encoder = own_articles, generator, encoder
         self._retriever: Retriever | None = None
         self._client: GeneratorClient | None = None
@@ -59,8 +60,8 @@ class CitedAnswers:
             self._client = GeneratorClient(
                 self._generator.url, self._generator.token, model=self._generator.model
             )
-        if self._encoder:
-            self._warming = asyncio.create_task(self._warm(passages), name="encoder")
+        if self._encoder is not None:
+            self._warming = asyncio.create_task(self._warm(passages, self._encoder), name="encoder")
 
     async def close(self) -> None:
         """End the generator process and the client."""
@@ -98,17 +99,15 @@ class CitedAnswers:
             log.warning("generator fault: %s", found.fault)
         return CitedAnswer(found)
 
-    async def _warm(self, passages: Sequence[Any]) -> None:
+    async def _warm(self, passages: Sequence[Any], encoder: Encoder) -> None:
         """Load the encoder and build the semantic index beside the lexical one, then swap."""
-        from generation.encoder import MiniLmEncoder
-
         try:
-            self._retriever = await asyncio.to_thread(_with_encoder, passages, MiniLmEncoder())
+            self._retriever = await asyncio.to_thread(_with_encoder, passages, encoder)
         except (OSError, ImportError, RuntimeError) as error:
             log.warning("the sentence encoder cannot be loaded: %s", type(error).__name__)
 
 
-def _with_encoder(passages: Sequence[Any], encoder: Any) -> Retriever:
+def _with_encoder(passages: Sequence[Any], encoder: Encoder) -> Retriever:
     retriever = Retriever(passages, encoder)
     retriever.warm()
     return retriever

@@ -50,6 +50,7 @@ from bot.records.inbox import REPLY_TOPIC, Inbox
 from bot.records.outbox import Outbox, OutboxWorker
 from bot.records.staff import StaffStore
 from bot.requests import StaffRequests
+from bot.second_look import SecondLook
 from bot.sessions.cases import CaseStore
 from bot.sessions.connection import Sessions
 from bot.sessions.embedded import EmbeddedRedis
@@ -58,8 +59,12 @@ from bot.sessions.locks import ConversationLocks
 from bot.settings import Settings
 from bot.spooling import TurnSpool
 from bot.stateless import StatelessReplies
+from bot.suspicion.aside import Aside
+from bot.suspicion.encoder import reader_encoder
+from bot.suspicion.reader import load_reader
 from bot.texts import Texts
 from bot.triage.engine import load_engine
+from bot.triage.suspicion import load_suspicion_rules
 from bot.triage_reader import TriageReader
 from bot.triage_reply import TriageReplies
 from bot.turn import Turn
@@ -77,6 +82,7 @@ from connectors.tokens import SignedTokens
 from connectors.turns import Gate
 from connectors.web.widget import WebConnector
 from connectors.webio import peer_address
+from generation.encoder import MiniLmEncoder
 
 log = logging.getLogger("careline")
 ALERT_TOPIC = "staff_alert"
@@ -96,6 +102,7 @@ class Careline:
     sessions: Sessions
     embedded_redis: EmbeddedRedis | None
     dialogue: Dialogue
+    second: Aside
     turn: Turn
     door: Door
     staff: StaffStore
@@ -121,6 +128,7 @@ class Careline:
             ("records", self.database.start),
             ("sessions", self._start_sessions),
             ("spool", self._replay),
+            ("second reader", self.second.start),
             ("dialogue", self.dialogue.start),
             ("answers", self.answers.start),
         ]
@@ -148,12 +156,17 @@ class Careline:
         if self._jobs:
             await asyncio.wait(self._jobs, timeout=10)
         await self.dialogue.close()
+        await self.second.close()
         await self.answers.close()
         await self.events.close()
         await self.sessions.close()
         if self.embedded_redis is not None:
             await self.embedded_redis.stop()
         await self.database.close()
+
+    def details(self) -> dict[str, str]:
+        """What operators should know of parts that may be missing while everything else answers."""
+        return {"second_reader": self.second.state}
 
     async def ready(self) -> dict[str, bool]:
         """What answers now, by part."""
@@ -234,8 +247,18 @@ def build(settings: Settings) -> Careline:
     replies = TriageReplies(texts, clinic)
 
     # answers and dialogue
-    answers = CitedAnswers(settings.data / "knowledge", generator(settings), encoder=settings.encoder)
+    encoder = MiniLmEncoder() if settings.encoder else None
+    answers = CitedAnswers(settings.data / "knowledge", generator(settings), encoder=encoder)
     dialogue = _dialogue(settings, cipher, sessions, locks, clinic, texts, answers, escalations, calendar)
+
+    # the second reader, beside the rules; it may be missing
+    second = Aside(
+        lambda: load_reader(
+            settings.models,
+            reader_encoder(settings.reader_encoder, wanted=settings.encoder, shared=encoder),
+            settings.data / "cache",
+        )
+    )
 
     # the turn
     push = ("telegram",) if settings.telegram_token else ()
@@ -253,6 +276,7 @@ def build(settings: Settings) -> Careline:
         stateless=StatelessReplies(texts, replies),
         replies=replies,
         live=live,
+        second=SecondLook(second, load_suspicion_rules(), texts, replies),
         push_channels=push,
     )
     metrics = Metrics()
@@ -323,6 +347,7 @@ def build(settings: Settings) -> Careline:
         sessions=sessions,
         embedded_redis=embedded,
         dialogue=dialogue,
+        second=second,
         turn=turn,
         door=door,
         staff=staff,

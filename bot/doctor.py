@@ -73,8 +73,8 @@ def examine(settings: Settings) -> Iterable[Finding]:
     yield from (package(name) for name in PACKAGES)
     yield from (optional(name, why) for name, why in OPTIONAL.items())
     checks: tuple[Callable[[Settings], Finding], ...] = (
-        data_folder, disk_space, keys, clinic_file, triage_rules, dialogue_model, records, sessions, generator,
-        telegram, port,
+        data_folder, disk_space, keys, clinic_file, triage_rules, dialogue_model, second_reader, records, sessions,
+        generator, telegram, port,
     )  # fmt: skip
     for check in checks:
         yield check(settings)
@@ -183,6 +183,17 @@ def dialogue_model(settings: Settings) -> Finding:
     except ModelRefused as error:
         return Finding("dialogue", str(error), "run `careline train`")
     return Finding("dialogue", f"{settings.models / manifest.archive}")
+
+
+def second_reader(settings: Settings) -> Finding:
+    """The trained second reader is there; without it triage goes on by the rules alone."""
+    from bot.suspicion.train import FILE, SuspicionMissing, load
+
+    try:
+        _, digest = load(settings.models)
+    except SuspicionMissing as error:
+        return Finding("reader", str(error), "run `careline train`", grave=False)
+    return Finding("reader", f"{settings.models / FILE}, {digest[:12]}…")
 
 
 def records(settings: Settings) -> Finding:

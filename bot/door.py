@@ -20,7 +20,8 @@ from bot.records.errors import BadValue, RecordsUnavailable, UnknownRecord
 from bot.records.inbox import Inbox
 from bot.records.messages import StoredMessage
 from bot.records.outbox import Permanent, Retry
-from bot.turn import STORE_LIMIT_S, Turn
+from bot.turn import Turn
+from bot.turn_escalation import STORE_LIMIT_S
 from bot.turn_ports import StoreAway
 from connectors.base import AcceptResult, ChannelSender, ConversationRef, SendError, Shown, StoreUnavailable
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
 from bot.sessions.cases import CaseStore
 from bot.sessions.errors import SessionsDown, SessionUnreadable
-from bot.turn_ports import Memory, MemoryAway
+from bot.turn_ports import Doubt, Memory, MemoryAway
 
 
 class RedisMemories:
@@ -27,6 +31,7 @@ class RedisMemories:
             data.get("question", ""),
             data.get("lang"),
             data.get("handled", False),
+            _doubt(data.get("doubt") or {}),
         )
 
     async def save(self, conversation: str, memory: Memory) -> None:
@@ -37,8 +42,19 @@ class RedisMemories:
             "question": memory.question,
             "lang": memory.lang,
             "handled": memory.handled,
+            "doubt": asdict(memory.doubt),
         }
         try:
             await self._cases.put(conversation, value)
         except SessionsDown as error:
             raise MemoryAway(type(error).__name__) from None
+
+
+def _doubt(data: Mapping[str, Any]) -> Doubt:
+    return Doubt(
+        dict(data.get("raised", {})),
+        tuple(data.get("asked", ())),
+        data.get("open", ""),
+        data.get("held", ""),
+        data.get("message", ""),
+    )

@@ -63,9 +63,11 @@ async def healthz(request: web.Request) -> web.Response:
 
 async def readyz(request: web.Request) -> web.Response:
     """200 when every part answers, else 503; the body says which does not. Emergencies are answered either way."""
-    parts = await request.app[CARELINE].ready()
+    careline = request.app[CARELINE]
+    parts = await careline.ready()
     return web.json_response(
-        {"ready": all(parts.values()), "parts": parts}, status=200 if all(parts.values()) else 503
+        {"ready": all(parts.values()), "parts": parts, "details": careline.details()},
+        status=200 if all(parts.values()) else 503,
     )
 
 

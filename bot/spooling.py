@@ -19,7 +19,7 @@ class TurnSpool:
     def __init__(self, spool: Spool, store: SqlStore, replayer: Replayer) -> None:
         self._spool, self._store, self._replayer = spool, store, replayer
 
-    async def append(self, escalation: Escalation, reply: Reply) -> None:
+    async def append(self, escalation: Escalation, reply: Reply | None) -> None:
         """Keep an escalation, with what the patient was told. Raises OSError when the disk refuses."""
         incoming = escalation.incoming
         address = (incoming.channel, incoming.conversation, incoming.lang)

@@ -41,7 +41,8 @@ class Remembered(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A message, read. ``findings`` and ``profile`` are JSON-ready; ``degraded`` names parts that were away."""
+    """A message, read. ``findings`` and ``profile`` are JSON-ready; ``degraded`` names parts that were away;
+    ``by_rules`` is the rules' own assessment where the second reader raised it."""
 
     text: str
     lang: str
@@ -52,6 +53,7 @@ class Reading:
     case: Mapping[str, Any] = field(default_factory=dict)
     degraded: tuple[str, ...] = ()
     handled: bool = False
+    by_rules: Assessment | None = None
 
     def with_reasons(self) -> dict[str, Any]:
         """The assessment as JSON, each rule with its sentences for the patient, per language."""

@@ -1,6 +1,6 @@
 """One turn: what happens to a patient's message, top to bottom, in the order that the laws demand.
 
-    verify → repeat check → triage → durable escalation → staff control → dialogue → outbox
+    verify → repeat check → triage → second look → durable escalation → staff control → dialogue → outbox
 
 The connector has verified the caller. This module knows no SQL, no Redis and no Rasa: it is handed ports, each
 with a time limit, and it goes on without any of them. What it never goes on without is triage, which is pure.
@@ -19,14 +19,16 @@ from bot.dialogue.types import Dialogue, DialogueTurn, DialogueUnavailable
 from bot.limits import within
 from bot.messages import Incoming, Reply, ReplyKind, ReplySink, now_utc
 from bot.recorder import Recorder
+from bot.second_look import SecondLook, released
 from bot.stateless import StatelessReplies
 from bot.triage.level import Level
 from bot.triage_reader import Reading, TriageReader
-from bot.triage_reply import Recorded, Situation, TriageReplies
+from bot.triage_reply import Recorded, TriageReplies
+from bot.turn_escalation import STORE_LIMIT_S, Escalator
 from bot.turn_ports import (
     Accepted,
     Conversation,
-    Escalation,
+    Doubt,
     Live,
     Locks,
     Memories,
@@ -40,14 +42,14 @@ from bot.turn_ports import (
 log = logging.getLogger("careline.turn")
 
 EMERGENCY_ACCEPT_S = 0.1
-EMERGENCY_RECORD_S = 0.15
-"""Longest waits for a store before an emergency text goes out without it; law 3 allows 300 ms in all."""
-STORE_LIMIT_S = 3.0
-"""Longest wait for SQL in a turn that is not an emergency."""
+"""Longest wait for a store before an emergency text goes out without it; with
+:data:`bot.turn_escalation.EMERGENCY_RECORD_S` it must leave room in the 300 ms of law 3."""
 MEMORY_LIMIT_S = 0.25
 """Longest wait for Redis; without the case the message alone is assessed, and the record says so."""
 DIALOGUE_LIMIT_S = 30.0
 """Longest turn of the dialogue, a streamed answer included."""
+STAFF = "staff"
+"""The state of a conversation that a member of staff holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,17 @@ class TurnResult:
     replies: tuple[Reply, ...]
     repeat: bool = False
     recorded: Recorded | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """A message on its way: as it was read, and as the dialogue gets it (``talked``: a held message, or itself)."""
+
+    incoming: Incoming
+    reading: Reading
+    accepted: Accepted | None
+    talked: Reading
+    doubt: Doubt
 
 
 class Turn:
@@ -75,14 +88,16 @@ class Turn:
         stateless: StatelessReplies,
         replies: TriageReplies,
         live: Live,
+        second: SecondLook | None = None,
         push_channels: Iterable[str] = (),
         clock: Callable[[], dt.datetime] = now_utc,
     ) -> None:
-        self._reader, self._store, self._spool = reader, store, spool
+        self._reader, self._store = reader, store
         self._memories, self._locks, self._dialogue = memories, locks, dialogue
-        self._stateless, self._replies, self._live = stateless, replies, live
-        self._clock = clock
+        self._stateless, self._live = stateless, live
+        self._clock, self._second = clock, second
         self._push = frozenset(push_channels)
+        self._escalator = Escalator(store, spool, replies, live, clock)
         self._order: dict[str, asyncio.Lock] = {}
 
     async def run(self, incoming: Incoming, sink: ReplySink) -> TurnResult:
@@ -103,17 +118,23 @@ class Turn:
             )
             if accepted is not None and accepted.repeat and accepted.processed:
                 return await self._say_again(accepted, alone, sink)
-            reading = self._read(incoming, memory)
-            recorded = await self._escalate(incoming, reading, accepted, said)
+            before = memory or Memory()
+            reading, doubt = await self._look_again(
+                incoming, self._read(incoming, memory), before.doubt, accepted, remembers=memory is not None
+            )
+            recorded = await self._escalator.escalate(
+                incoming, reading, accepted, said, lambda: self._staff_speak(incoming, accepted)
+            )
             if memory is not None:
                 kept = replace(memory, case=reading.case, lang=reading.lang, handled=reading.handled)
-                await self._keep(incoming, kept)
+                await self._keep(incoming, self._asking(kept, doubt))
         async with self._locks.hold(incoming.conversation):
             if accepted is not None and accepted.repeat:  # another run may have finished it while we waited
                 again = await self._accept(incoming, STORE_LIMIT_S)
                 if again is not None and again.processed:
                     return await self._say_again(again, alone, sink)
-            return await self._rest(incoming, reading, accepted, said, recorded)
+            taken = _Taken(incoming, reading, accepted, self._taken_up(incoming, reading, before), doubt)
+            return await self._rest(taken, said, recorded)
 
     async def accept(self, incoming: Incoming) -> Accepted:
         """Write a message down before its turn, for a connector that acknowledges first.
@@ -181,76 +202,48 @@ class Turn:
             return self._reader.read(incoming, Memory(), at=self._clock(), degraded=("redis",))
         return self._reader.read(incoming, memory, at=self._clock())
 
+    async def _look_again(
+        self,
+        incoming: Incoming,
+        reading: Reading,
+        doubt: Doubt,
+        accepted: Accepted | None,
+        *,
+        remembers: bool,
+    ) -> tuple[Reading, Doubt]:
+        """The second reader, which only raises. It asks where the assistant may speak and can remember that it did."""
+        if self._second is None:
+            return reading, doubt
+        reading = await self._second.look(reading, doubt)
+        asks = remembers and reading.by_rules is None and reading.assessment.suspected is not None
+        may_ask = asks and not await self._staff_speak(incoming, accepted)
+        return reading, self._second.follow(incoming, reading, doubt, may_ask=may_ask)
+
+    def _asking(self, memory: Memory, doubt: Doubt) -> Memory:
+        """The memory, ready for the answer before the question is said."""
+        if self._second is None or not doubt.open:
+            return replace(memory, doubt=doubt)
+        return replace(memory, doubt=doubt, screened=self._second.screened(doubt), question="")
+
+    def _taken_up(self, incoming: Incoming, reading: Reading, before: Memory) -> Reading:
+        """What the dialogue gets: after "no" to a question of the second reader the message that it was about."""
+        held = released(reading, before.doubt)
+        if not held:
+            return reading
+        again = self._read(replace(incoming, text=held), replace(before, screened=(), question=""))
+        return replace(again, case=reading.case, degraded=reading.degraded)
+
+    async def _staff_speak(self, incoming: Incoming, accepted: Accepted | None) -> bool:
+        conversation = await self._conversation(incoming, accepted)
+        return conversation is not None and conversation.state == STAFF
+
     async def _keep(self, incoming: Incoming, memory: Memory) -> None:
         with contextlib.suppress(MemoryAway):
             await within(MEMORY_LIMIT_S, self._memories.save(incoming.conversation, memory), MemoryAway)
 
-    async def _escalate(
-        self, incoming: Incoming, reading: Reading, accepted: Accepted | None, said: Recorder
-    ) -> Recorded | None:
-        """Write, then say (law 2). Returns None when the level asks for no escalation."""
-        level = reading.assessment.level
-        if level < Level.URGENT or not reading.assessment.fresh:
-            return None
-        escalation = Escalation(
-            incoming=incoming,
-            conversation=incoming.conversation,
-            message=accepted.message if accepted else None,
-            level=level.code,
-            path=reading.assessment.path,
-            reading=reading,
-            at=self._clock(),
-        )
-        first = accepted is None or accepted.seq == 1
-        if accepted is not None and await self._record(
-            escalation, self._tell(reading, Recorded.YES, first), said
-        ):
-            return Recorded.YES
-        reply = said.numbered(self._tell(reading, Recorded.SPOOLED, first))
-        recorded = await self._put_in_spool(escalation, reply)
-        await said.reply(reply if recorded is Recorded.SPOOLED else self._tell(reading, recorded, first))
-        await said.flush()  # nothing durable will carry it to the patient
-        return recorded
-
-    def _tell(self, reading: Reading, recorded: Recorded, first: bool) -> Reply:
-        """The fixed reply; where it is the first of the conversation, the notice of law 10 goes with it."""
-        reply = self._replies.compose(reading.assessment, Situation(reading.lang, recorded, self._clock()))
-        if first and reply.kind is not ReplyKind.DISCREET:
-            return replace(reply, text=f"{reply.text}\n\n{self._replies.ai_notice(reading.lang)}")
-        return reply
-
-    async def _record(self, escalation: Escalation, reply: Reply, said: Recorder) -> bool:
-        """One transaction for the escalation and the reply that tells of it; said only once it is committed."""
-        limit = EMERGENCY_RECORD_S if escalation.level == Level.EMERGENCY.code else STORE_LIMIT_S
-        reply = said.numbered(reply)
-        try:
-            seq = await within(limit, self._store.escalate(escalation, reply), StoreAway)
-        except StoreAway:
-            log.error("store away at escalation level=%s; spooling", escalation.level)
-            return False
-        await said.stored(reply)
-        if seq is not None:
-            await self._live.replied(escalation.conversation, seq, reply)
-        await self._live.console({"type": "escalation", "conversation": escalation.conversation})
-        return True
-
-    async def _put_in_spool(self, escalation: Escalation, reply: Reply) -> Recorded:
-        try:
-            await self._spool.append(escalation, reply)
-        except OSError as error:
-            log.critical("escalation could be written nowhere: %s", error.__class__.__name__)
-            return Recorded.NO
-        return Recorded.SPOOLED
-
-    async def _rest(
-        self,
-        incoming: Incoming,
-        reading: Reading,
-        accepted: Accepted | None,
-        said: Recorder,
-        recorded: Recorded | None,
-    ) -> TurnResult:
+    async def _rest(self, taken: _Taken, said: Recorder, recorded: Recorded | None) -> TurnResult:
         """Everything after the emergency has been answered."""
+        incoming, reading, accepted = taken.incoming, taken.reading, taken.accepted
         level = reading.assessment.level
         conversation = await self._conversation(incoming, accepted)
         if accepted is None or conversation is None:
@@ -258,14 +251,24 @@ class Turn:
                 await said.reply(self._stateless.not_recorded(reading.lang))
             await said.flush()
             return TurnResult(level, said.replies, recorded=recorded)
-        if conversation.state == "staff":  # law 5: one voice
+        question = self._question(taken, said)
+        if conversation.state == STAFF:  # law 5: one voice
             await self._relay(incoming, accepted)
         elif not reading.supported and not said.replies:
             await said.reply(self._stateless.unsupported(reading.lang))
+        elif question is not None:
+            await said.reply(question)
         else:
-            await self._talk(incoming, reading, said)
-        await self._finish(incoming, reading, accepted, said)
+            await self._talk(incoming, taken.talked, said)
+        await self._finish(taken, accepted, said)
         return TurnResult(level, said.replies, recorded=recorded)
+
+    def _question(self, taken: _Taken, said: Recorder) -> Reply | None:
+        """The second reader's question, which takes the place of the dialogue's answer."""
+        if self._second is None or said.replies:
+            return None
+        first = taken.accepted is not None and taken.accepted.seq == 1
+        return self._second.question(taken.doubt, taken.reading.lang, first=first)
 
     async def _conversation(self, incoming: Incoming, accepted: Accepted | None) -> Conversation | None:
         if accepted is None:
@@ -315,8 +318,9 @@ class Turn:
             saved = False
         await said.reply(self._stateless.menu(reading.lang, saved=saved))
 
-    async def _finish(self, incoming: Incoming, reading: Reading, accepted: Accepted, said: Recorder) -> None:
+    async def _finish(self, taken: _Taken, accepted: Accepted, said: Recorder) -> None:
         """Replies into the outbox with the message marked done, in one transaction; then the memory."""
+        incoming, reading = taken.incoming, taken.reading
         unsaid = said.unstored
         try:
             done = self._store.complete(
@@ -332,9 +336,8 @@ class Turn:
         await self._live.console({"type": "message", "conversation": incoming.conversation})
         if "redis" not in reading.degraded:
             screened = await self._dialogue.screened(incoming.conversation)
-            await self._keep(
-                incoming, Memory(reading.case, screened, asked(said.replies), reading.lang, reading.handled)
-            )
+            memory = Memory(reading.case, screened, asked(said.replies), reading.lang, reading.handled)
+            await self._keep(incoming, self._asking(memory, taken.doubt))
 
 
 def asked(replies: Sequence[Reply]) -> str:

@@ -62,8 +62,9 @@ class Store(Protocol):
     async def conversation(self, conversation: str) -> Conversation | None: ...
     async def accept(self, incoming: Incoming) -> Accepted: ...
     async def replies(self, message: str) -> Sequence[Reply]: ...
-    async def escalate(self, escalation: Escalation, reply: Reply) -> int | None:
-        """Decision, escalation, its alert, and the reply that tells of it: one transaction, once per message."""
+    async def escalate(self, escalation: Escalation, reply: Reply | None) -> int | None:
+        """Decision, escalation, its alert, and the reply that tells of it (None: staff speak, and see it): one
+        transaction, once per message."""
 
     async def complete(
         self, message: str, conversation: str, replies: Sequence[Reply], reading: Reading, channel: str
@@ -78,8 +79,21 @@ class Store(Protocol):
 class Spool(Protocol):
     """The local append-only file that holds escalations while SQL is away."""
 
-    async def append(self, escalation: Escalation, reply: Reply) -> None:
+    async def append(self, escalation: Escalation, reply: Reply | None) -> None:
         """Raises OSError when the file cannot be written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """What the second reader has said in this conversation. ``raised``: family → level; ``asked``: families whose
+    question was asked; ``open``: the family whose question waits for its answer, ``held`` the message that it is
+    about (sealed like the rest of the memory), ``message`` that message's id."""
+
+    raised: Mapping[str, str] = field(default_factory=dict)
+    asked: tuple[str, ...] = ()
+    open: str = ""
+    held: str = ""
+    message: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +109,7 @@ class Memory:
     question: str = ""
     lang: str | None = None
     handled: bool = False
+    doubt: Doubt = field(default_factory=Doubt)
 
 
 class Memories(Protocol):

@@ -68,7 +68,7 @@ class SqlStore:
             stored = await self._inbox.replies_of(message)
         return [row.reply for row in stored if row.reply is not None]
 
-    async def escalate(self, escalation: Escalation, reply: Reply) -> int | None:
+    async def escalate(self, escalation: Escalation, reply: Reply | None) -> int | None:
         """One transaction for decision, escalation, alert and the reply; its sequence number."""
         with away():
             push = escalation.incoming.channel in self._push

@@ -64,8 +64,11 @@ class ReaderEncoder:
         return out
 
 
-def reader_encoder(folder: Path | None = None, *, wanted: bool = True) -> ReaderEncoder | None:
-    """The encoder by settings: ``folder`` a multilingual one; else the English package; None where there is none."""
+def reader_encoder(
+    folder: Path | None = None, *, wanted: bool = True, shared: MiniLmEncoder | None = None
+) -> ReaderEncoder | None:
+    """The encoder by settings: ``folder`` a multilingual one; else the English package (``shared``: one that is
+    loaded for the answers too); None where there is none."""
     if not wanted or importlib.util.find_spec("torch") is None:
         return None
     if folder is not None:
@@ -74,4 +77,4 @@ def reader_encoder(folder: Path | None = None, *, wanted: bool = True) -> Reader
         path = package_model()
     except EncoderUnavailable:
         return None
-    return ReaderEncoder(path, MiniLmEncoder(path), frozenset({"en"}))
+    return ReaderEncoder(path, shared or MiniLmEncoder(path), frozenset({"en"}))

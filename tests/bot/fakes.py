@@ -61,13 +61,13 @@ class FakeStore:
     async def replies(self, message: str) -> Sequence[Reply]:
         return self.answers.get(message, [])
 
-    async def escalate(self, escalation: Escalation, reply: Reply) -> int | None:
+    async def escalate(self, escalation: Escalation, reply: Reply | None) -> int | None:
         await self.away.check(StoreAway)
         await self.escalate_away.check(StoreAway)
         assert escalation.message is not None
         self.journal.append("escalate")
         self.escalations.setdefault(escalation.message, escalation)
-        self.answers.setdefault(escalation.message, []).append(reply)
+        self.answers.setdefault(escalation.message, []).extend([reply] if reply else [])
         return 2
 
     async def complete(
@@ -96,7 +96,7 @@ class FakeSpool:
     broken: bool = False
     kept: list[Escalation] = field(default_factory=list)
 
-    async def append(self, escalation: Escalation, reply: Reply) -> None:
+    async def append(self, escalation: Escalation, reply: Reply | None) -> None:
         if self.broken:
             raise OSError("disk full")
         self.journal.append("spool")

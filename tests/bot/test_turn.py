@@ -19,7 +19,8 @@ from bot.triage.engine import default_engine
 from bot.triage.level import Level
 from bot.triage_reader import TriageReader, reply_language
 from bot.triage_reply import Recorded, TriageReplies, say_when
-from bot.turn import EMERGENCY_ACCEPT_S, EMERGENCY_RECORD_S, Turn
+from bot.turn import EMERGENCY_ACCEPT_S, Turn
+from bot.turn_escalation import EMERGENCY_RECORD_S
 from tests.bot.fakes import (
     FakeDialogue,
     FakeLive,
