@@ -650,10 +650,15 @@ def _told_in_passing(reading: Reading, a: Asserted) -> bool:
 
 
 def _simple_past(reading: Reading, a: Asserted) -> CueHit | None:
-    """ "My dad had a stroke, should I worry about mine": told as finished, and nothing urgent in the message."""
+    """ "My dad had a stroke, should I worry about mine": told as finished, nothing urgent in the message, and the
+    writer goes on about themselves. "My husband had a fit this morning" and a bare "my husband had a fit" are now."""
     if a.kind not in ("event", "condition") or a.time is Time.RECENT:
         return None
-    low = reading.sentences[reading.sentence_of[a.hit.start]][0]
+    low, high = reading.sentences[reading.sentence_of[a.hit.start]]
+    if any(reading.cues.any_between(kind, low, high) for kind in ("now", "recent")):
+        return None
+    if not any(reading.cues.all(kind) for kind in ("self", "self_weak", "hypo", "past")):
+        return None
     had = reading.cues.any_between("had", max(low, a.hit.start - 3), a.hit.start)
     if a.person in YOUNG or reading.cues.any_between("first_time", 0, len(reading.tokens)) is not None:
         return None

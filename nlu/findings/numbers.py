@@ -519,12 +519,19 @@ class _Context:
         return out
 
 
+PEAK_FLOW_REACH, LOWEST_PEAK_FLOW = 24, 40
+"""Tokens from the name of the measure to the second value; litres a minute below which no adult or child blows."""
+
+
 def _peak_flow(reading: Reading, found: Sequence[Number]) -> list[Measured]:
     """ "Peak flow 40%", "peak flow 180, my best is 450" → 40 percent of best."""
     out: list[Measured] = []
     for label in reading.cues.all("label_peak_flow"):
         low, high = reading.sentences[reading.sentence_of[label.start]]
         near = [n for n in found if label.end <= n.start < min(high, label.end + 12)]
+        if len(near) == 1:  # "Peak flow is normally 480. The best of four today is 210."
+            later = (n for n in found if high <= n.start < label.end + PEAK_FLOW_REACH)
+            near += [n for n in later if n.value >= LOWEST_PEAK_FLOW][:1]
         if not near:
             continue
         first = near[0]
@@ -536,6 +543,7 @@ def _peak_flow(reading: Reading, found: Sequence[Number]) -> list[Measured]:
         elif (
             len(near) > 1
             and reading.cues.any_between("label_best", label.end, near[1].end + 3)
+            and near[1].value >= LOWEST_PEAK_FLOW
             and near[1].value > 0
         ):
             blown, best = first, near[1]

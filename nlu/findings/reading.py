@@ -179,7 +179,8 @@ _NO_NOUN = frozenset(
 
 _ONLY_ONE = frozenset(
     ["tongues", "throats", "chests", "heads", "hearts", "faces", "mouths", "skins", "bellys", "stomachs", "tummys",
-     "necks", "noses", "pulses", "speeches", "speechs", "brains", "curtains", "cords", "catheters", "fistulas", "windpipes", "airways", "breathings"]
+     "necks", "noses", "pulses", "speeches", "speechs", "brains", "curtains", "cords", "catheters", "fistulas",
+     "windpipes", "airways", "breathings"]
 )  # fmt: skip
 """Nobody has two of them, so that the s is "is" or "has", also where the apostrophe was left out."""
 
