@@ -7,120 +7,36 @@ shape of a protocol, not how a check is run.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Mapping, Set
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Set
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from bot.dialogue.flow import RANK
+from bot.dialogue.protocol_types import (
+    GENERIC,
+    LocalText,
+    Option,
+    Protocol,
+    Protocols,
+    Question,
+    Rule,
+    Source,
+    Variant,
+)
 from bot.dialogue.symptom_conditions import Node, check, questions
 from nlu.findings.lexicon import VOCABULARY_DIR, load_vocabulary
 
 PROTOCOLS_DIR = Path(__file__).parent / "protocols"
 LANGUAGES = ("en", "zh")
 KINDS = frozenset({"choice", "yesno", "duration", "temperature", "age", "multi"})
-GENERIC = "generic"
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-LocalText = Mapping[str, str]
 
 
 class ProtocolError(ValueError):
     """A protocol file is malformed. The message names file and key."""
-
-
-@dataclass(frozen=True, slots=True)
-class Option:
-    """One answer of a choice. ``words`` are further ways to say it, per language. ``concept``: also a finding."""
-
-    id: str
-    label: LocalText
-    words: Mapping[str, tuple[str, ...]]
-    concept: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """One question. ``signs`` (kind ``multi``) are concept ids; ``level`` what a yes to one of them means."""
-
-    id: str
-    kind: str
-    ask: LocalText
-    options: tuple[Option, ...] = ()
-    signs: tuple[str, ...] = ()
-    level: str | None = None
-    ask_if: Node | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """An outcome: when the condition holds, care is needed this soon, for this reason."""
-
-    level: str
-    when: Node
-    reason: LocalText
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """Where the content comes from, and that nobody clinical has reviewed it yet."""
-
-    name: str
-    url: str | None
-    date: dt.date
-    review: str
-
-
-@dataclass(frozen=True, slots=True)
-class Protocol:
-    """One presenting complaint for one population."""
-
-    id: str
-    family: str
-    name: LocalText
-    concepts: tuple[str, ...]
-    priority: int
-    population: Node | None
-    screens: tuple[Question, ...]
-    questions: tuple[Question, ...]
-    fold: tuple[str, ...]
-    outcomes: tuple[Rule, ...]
-    default: Rule
-    advice: tuple[LocalText, ...]
-    come_back: tuple[LocalText, ...]
-    tell: tuple[LocalText, ...]
-    source: Source
-
-    def question(self, question_id: str) -> Question | None:
-        """A screen or question by id."""
-        return next((q for q in (*self.screens, *self.questions) if q.id == question_id), None)
-
-
-@dataclass(frozen=True, slots=True)
-class Protocols:
-    """All protocols, the names of the signs they ask for, and the sentences they share.
-
-    ``names`` and ``implies`` come from the vocabulary: a very bad headache implies a headache.
-    """
-
-    by_id: Mapping[str, Protocol]
-    signs: Mapping[str, LocalText]
-    shared: Mapping[str, Question] = field(default_factory=dict)
-    names: Mapping[str, LocalText] = field(default_factory=dict)
-    implies: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-
-    def closure(self, concepts: Iterable[str]) -> frozenset[str]:
-        """The concepts and all that they imply."""
-        found = list(dict.fromkeys(concepts))
-        for known in found:
-            found.extend(i for i in self.implies.get(known, ()) if i not in found)
-        return frozenset(found)
-
-    @property
-    def generic(self) -> Protocol:
-        """The protocol for complaints that have none of their own."""
-        return self.by_id[GENERIC]
 
 
 @dataclass(slots=True)
@@ -132,6 +48,7 @@ class _Reader:
     shared: Mapping[str, Question]
     advice: Mapping[str, LocalText]
     come_back: Mapping[str, LocalText]
+    reasons: Mapping[str, LocalText]
 
     def fail(self, where: str, problem: str) -> ProtocolError:
         return ProtocolError(f"{self.path.name}: {where}: {problem}")
@@ -207,8 +124,7 @@ class _Reader:
                 raise self.fail(where, f"{sign!r} has no wording in _common.yml under 'signs'")
         return tuple(data)
 
-    def screen(self, data: Any, number: int) -> Question:
-        where = f"screen[{number}]"
+    def screen(self, data: Any, where: str) -> Question:
         self.keys(data, where, {"level", "signs"})
         level = self.level(data["level"], f"{where}.level")
         shared = self.shared["screen_emergency" if level == "emergency" else "screen_urgent"]
@@ -220,13 +136,29 @@ class _Reader:
             level=level,
         )
 
+    def variant(self, data: Any, where: str) -> Variant:
+        self.keys(data, where, {"when"}, {"screen", "advice", "come_back", "tell"})
+        return Variant(
+            when=self.node(data["when"], f"{where}.when"),
+            screens=tuple(
+                self.screen(s, f"{where}.screen[{n}]") for n, s in enumerate(data.get("screen", ()))
+            ),
+            advice=self.sentences(data.get("advice", ()), f"{where}.advice", self.advice),
+            come_back=self.sentences(data.get("come_back", ()), f"{where}.come_back", self.come_back),
+            tell=self.sentences(data.get("tell", ()), f"{where}.tell", {}),
+        )
+
     def rule(self, data: Any, where: str) -> Rule:
         self.keys(data, where, {"level", "when", "reason"})
         return Rule(
             level=self.level(data["level"], f"{where}.level"),
             when=self.node(data["when"], f"{where}.when"),
-            reason=self.local(data["reason"], f"{where}.reason"),
+            reason=self.reason(data["reason"], f"{where}.reason"),
         )
+
+    def reason(self, data: Any, where: str) -> LocalText:
+        """A reason of its own, or the name of one that many protocols share."""
+        return self.sentences([data], where, self.reasons)[0]
 
     def sentences(self, data: Any, where: str, shared: Mapping[str, LocalText]) -> tuple[LocalText, ...]:
         out = []
@@ -252,7 +184,7 @@ class _Reader:
     def protocol(self, data: Any) -> Protocol:
         required = {"name", "concepts", "priority", "source", "review", "screen", "questions", "outcomes"}
         required |= {"default", "advice", "come_back"}
-        self.keys(data, "protocol", required, {"family", "population", "fold", "tell"})
+        self.keys(data, "protocol", required, {"family", "population", "fold", "tell", "variants"})
         default = self.keys(data["default"], "default", {"level", "reason"})
         protocol = Protocol(
             id=self.path.stem,
@@ -263,19 +195,20 @@ class _Reader:
             population=None
             if data.get("population") is None
             else self.node(data["population"], "population"),
-            screens=tuple(self.screen(s, n) for n, s in enumerate(data["screen"])),
+            screens=tuple(self.screen(s, f"screen[{n}]") for n, s in enumerate(data["screen"])),
             questions=tuple(self.question(q, f"questions[{n}]") for n, q in enumerate(data["questions"])),
             fold=tuple(data.get("fold", ())),
             outcomes=tuple(self.rule(r, f"outcomes[{n}]") for n, r in enumerate(data["outcomes"])),
             default=Rule(
                 self.level(default["level"], "default.level"),
                 {"all": []},
-                self.local(default["reason"], "default.reason"),
+                self.reason(default["reason"], "default.reason"),
             ),
             advice=self.sentences(data["advice"], "advice", self.advice),
             come_back=self.sentences(data["come_back"], "come_back", self.come_back),
             tell=self.sentences(data.get("tell", ()), "tell", {}),
             source=self.source(data["source"], data["review"]),
+            variants=tuple(self.variant(v, f"variants[{n}]") for n, v in enumerate(data.get("variants", ()))),
         )
         self._references(protocol)
         return protocol
@@ -302,18 +235,19 @@ def load_protocols(directory: Path = PROTOCOLS_DIR) -> Protocols:
     """Read and check every protocol. Raises ProtocolError naming file and key."""
     common_path = directory / "_common.yml"
     common = _yaml(common_path)
-    reader = _Reader(common_path, {}, {}, {}, {})
-    reader.keys(common, "common", {"signs", "questions", "advice", "come_back"})
+    reader = _Reader(common_path, {}, {}, {}, {}, {})
+    reader.keys(common, "common", {"signs", "questions", "advice", "come_back", "reasons"})
     signs = {k: reader.local(v, f"signs.{k}") for k, v in common["signs"].items()}
     reader.signs = signs
     shared = {k: reader.question({"id": k, **v}, f"questions.{k}") for k, v in common["questions"].items()}
     advice = {k: reader.local(v, f"advice.{k}") for k, v in common["advice"].items()}
     come_back = {k: reader.local(v, f"come_back.{k}") for k, v in common["come_back"].items()}
+    reasons = {k: reader.local(v, f"reasons.{k}") for k, v in common["reasons"].items()}
     found = {}
     for path in sorted(directory.glob("*.yml")):
         if path.name.startswith("_"):
             continue
-        found[path.stem] = _Reader(path, signs, shared, advice, come_back).protocol(_yaml(path))
+        found[path.stem] = _Reader(path, signs, shared, advice, come_back, reasons).protocol(_yaml(path))
     if GENERIC not in found:
         raise ProtocolError(f"{directory.name}: there is no {GENERIC}.yml for complaints without a protocol")
     vocabulary = load_vocabulary(VOCABULARY_DIR)

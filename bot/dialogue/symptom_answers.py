@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from bot.appointments import times_zh
 from bot.dialogue.booking_words import plain, said_no, said_yes
-from bot.dialogue.protocol_loader import Option
+from bot.dialogue.protocol_types import Option
 
 DAY = 24.0
 HOURS = {"minute": 1 / 60, "hour": 1.0, "day": DAY, "week": 7 * DAY, "month": 30 * DAY, "year": 365 * DAY}

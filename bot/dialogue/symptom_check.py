@@ -21,7 +21,7 @@ from bot.dialogue import symptom_answers as read
 from bot.dialogue import symptom_plan as planning
 from bot.dialogue.booking_words import said_back
 from bot.dialogue.flow import State, Step, highest, not_understood
-from bot.dialogue.protocol_loader import Protocols, Question
+from bot.dialogue.protocol_types import Protocols, Question
 from bot.dialogue.symptom_conditions import DECLINED, UNKNOWN
 from bot.dialogue.symptom_say import Say
 from bot.messages import now_utc

@@ -62,7 +62,8 @@ def holds(node: Node, facts: Facts) -> bool:
     if "age_years" in node:
         return _age(node["age_years"], facts)
     if "pregnant" in node:
-        return facts.profile.get("pregnant") is node["pregnant"]
+        told = True if "pregnant" in facts.present else facts.profile.get("pregnant")
+        return told is node["pregnant"]
     return bool(facts.profile.get("sex") == node["sex"])
 
 

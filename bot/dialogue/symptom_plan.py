@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from bot.dialogue.flow import RANK, State, highest
-from bot.dialogue.protocol_loader import LocalText, Protocol, Protocols, Question
+from bot.dialogue.protocol_types import LocalText, Protocol, Protocols, Question, Variant
 from bot.dialogue.symptom_conditions import DECLINED, UNKNOWN, Facts, holds
 
 MAX_FOLDED = 2
@@ -107,11 +107,22 @@ def choose(protocols: Protocols, state: State) -> tuple[str, list[str]]:
 
 
 def variant(protocols: Protocols, state: State) -> str:
-    """The main protocol for what is known of the person now (an age answered "4" makes it the child's)."""
+    """The main protocol for what is known of the person now (an age answered "4" makes it the child's).
+
+    Of a family the one that names a complaint told: hives are a rash, and have questions of their own.
+    """
     family = protocols.by_id[state["protocol"]].family
+    known = facts(protocols, state)
     kin = [p for p in protocols.by_id.values() if p.family == family]
-    fitting = [p for p in kin if p.population is None or holds(p.population, facts(protocols, state))]
-    return max(fitting or kin, key=lambda p: p.priority).id
+    told = [p for p in kin if known.present & set(p.concepts)] or [protocols.by_id[state["protocol"]]]
+    fitting = [p for p in told if p.population is None or holds(p.population, known)]
+    return max(fitting or told, key=lambda p: p.priority).id
+
+
+def variants(protocols: Protocols, state: State, protocol: Protocol) -> list[Variant]:
+    """What the protocol holds for a person like this one: a baby, somebody pregnant, somebody old."""
+    known = facts(protocols, state)
+    return [v for v in protocol.variants if holds(v.when, known)]
 
 
 def active(protocols: Protocols, state: State) -> list[Protocol]:
@@ -125,7 +136,13 @@ def plan(protocols: Protocols, state: State) -> list[Question]:
     # The age comes before all: it decides whether the child's or the adult's warning signs are asked.
     out: list[Question] = [q for q in running[0].questions if q.kind == "age"]
     for level in ("emergency", "urgent"):
-        screens = [q for p in running for q in p.screens if q.level == level]
+        # A variant's signs stand first: a long list may be cut by the reader's patience, not by ours.
+        screens = [
+            q
+            for p in running
+            for q in (*(q for v in variants(protocols, state, p) for q in v.screens), *p.screens)
+            if q.level == level
+        ]
         if screens:
             signs = tuple(dict.fromkeys(s for q in screens for s in q.signs))
             out.append(replace(screens[0], signs=signs))
@@ -168,6 +185,8 @@ def _known(question: Question, state: State, running: Sequence[Protocol], there:
             most = profile.get("age_max")
             return profile.get("age_years") or (most if most is not None and most <= 2 else None)
         case "yesno":
+            if question.id == "pregnant" and "pregnant" in there:
+                return "yes"
             if question.id == "pregnant" and profile.get("pregnant") is not None:
                 return "yes" if profile["pregnant"] else "no"
             if there & set(question.signs):

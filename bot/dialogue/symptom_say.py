@@ -9,7 +9,7 @@ from typing import Any
 from bot.clinic import Clinic
 from bot.dialogue import symptom_plan as planning
 from bot.dialogue.flow import Outcome, State
-from bot.dialogue.protocol_loader import LocalText, Protocols, Question
+from bot.dialogue.protocol_types import LocalText, Protocols, Question
 from bot.dialogue.symptom_conditions import DECLINED, UNKNOWN
 from bot.dialogue.symptom_plan import Reason, Verdict
 from bot.messages import Button, PhoneLink, Reply, ReplyKind
@@ -19,7 +19,9 @@ MAX_REASONS = 4
 MAX_ADVICE = 6
 MAX_COME_BACK = 6
 """Longer lists are not read on a phone; the most important sentences stand first in the protocols."""
-CRISIS_SIGNS = frozenset({"suicidal_thoughts", "self_harm", "harm_others", "command_voices"})
+CRISIS_SIGNS = frozenset(
+    {"suicidal_thoughts", "self_harm", "harm_others", "command_voices", "harm_baby_thoughts"}
+)
 """Warning signs that get gentler words and the crisis line beside the emergency number."""
 DURATIONS = tuple(f"duration_{n}" for n in range(1, 6))
 
@@ -117,9 +119,14 @@ class Say:
         reasons = tuple(dict.fromkeys(self.reason(r, lang) for r in verdict.reasons))[:MAX_REASONS]
         emergency = level == "emergency"
         crisis = any(r.sign in CRISIS_SIGNS for r in verdict.reasons)
-        advice = () if emergency else _sentences((p.advice for p in running), lang, MAX_ADVICE)
-        come_back = () if emergency else _sentences((p.come_back for p in running), lang, MAX_COME_BACK)
-        tell = () if level in ("emergency", "self_care") else tuple(_in(t, lang) for t in running[0].tell)
+        own = [v for p in running for v in planning.variants(self._protocols, state, p)]
+        # What is said to somebody like this person stands first.
+        advised = [*(v.advice for v in own), *(p.advice for p in running)]
+        watch = [*(v.come_back for v in own), *(p.come_back for p in running)]
+        told = [*(v.tell for v in own), running[0].tell]
+        advice = () if emergency else _sentences(advised, lang, MAX_ADVICE)
+        come_back = () if emergency else _sentences(watch, lang, MAX_COME_BACK)
+        tell = () if level in ("emergency", "self_care") else _sentences(told, lang, MAX_ADVICE)
         parts = [self._heading(level, lang)]
         parts += self._block("why", reasons, lang)
         parts += self._block("meanwhile" if level == "urgent" else "do_now", advice, lang)
@@ -196,7 +203,11 @@ class Say:
         gap = "" if lang == "zh" else " "
         told = [self._name(c, lang) for c in state["present"]]
         details = gap.join(x for x in (self._answer_note(q, state, lang) for q in plan) if x)
-        unknown = [_in(q.ask, lang) for q in plan if state["answers"].get(q.id) in (UNKNOWN, DECLINED)]
+        unknown = [
+            _in(q.ask, lang)
+            for q in plan
+            if q.kind != "multi" and state["answers"].get(q.id) in (UNKNOWN, DECLINED)
+        ]
         none = self.text("sbar_none", lang)
         comma = "、" if lang == "zh" else ", "
         return "\n".join(
@@ -210,7 +221,11 @@ class Say:
                     protocol=comma.join([state["protocol"], *state["others"]]),
                     reasons=" ".join(self.reason(r, lang) for r in verdict.reasons) or none,
                     denied=comma.join(self._name(c, lang) for c in state["negated"]) or none,
-                    unknown=" ".join(unknown) or none,
+                    # Warning signs by name: which were left open matters more than that a question was.
+                    unknown=gap.join(
+                        [comma.join(self._name(c, lang) for c in state["skipped"]), *unknown]
+                    ).strip()
+                    or none,
                 ),
                 self.text("sbar_r", lang, action=self.text(f"action_{level}", lang)),
             )
@@ -253,7 +268,7 @@ class Say:
             key, value = ("sbar_age_months", round(age * 12)) if age < 2 else ("sbar_age", int(age))
             said.append(self.text(key, lang, age=value))
         if profile.get("sex"):
-            said.append(str(profile["sex"]))
+            said.append(self.text(f"sbar_{profile['sex']}", lang))
         if profile.get("pregnant"):
             said.append(self.text("sbar_pregnant", lang))
         return ("、" if lang == "zh" else ", ").join(said) or self.text("sbar_nothing", lang)

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from bot.clinic import load_clinic
-from bot.dialogue.protocol_loader import Protocols, load_protocols
+from bot.dialogue.protocol_loader import load_protocols
+from bot.dialogue.protocol_types import Protocols
 from bot.dialogue.symptom_check import SymptomCheck
 from bot.texts import Texts
 

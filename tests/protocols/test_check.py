@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bot.dialogue.protocol_loader import Protocols
+from bot.dialogue.protocol_types import Protocols
 from bot.dialogue.symptom_check import SymptomCheck
 from bot.messages import ReplyKind
 from tests.protocols.conftest import finding

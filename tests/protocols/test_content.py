@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from bot.dialogue.protocol_loader import PROTOCOLS_DIR, ProtocolError, Protocols, load_protocols
+from bot.dialogue.protocol_loader import PROTOCOLS_DIR, ProtocolError, load_protocols
+from bot.dialogue.protocol_types import Protocols
 from bot.dialogue.symptom_conditions import concepts
 
 VOCABULARY = Path(__file__).parents[2] / "nlu" / "findings" / "vocabulary"
@@ -36,6 +37,7 @@ def english(protocols: Protocols) -> Iterator[tuple[str, str]]:
     for p in protocols.by_id.values():
         rows = [q.ask for q in p.questions] + [o.label for q in p.questions for o in q.options]
         rows += [r.reason for r in p.outcomes] + [p.default.reason, *p.advice, *p.come_back, *p.tell]
+        rows += [row for v in p.variants for row in (*v.advice, *v.come_back, *v.tell)]
         for row in rows:
             yield p.id, row["en"]
 
@@ -51,6 +53,7 @@ def test_every_concept_is_in_the_vocabulary(protocols: Protocols) -> None:
     used = set(protocols.signs)
     for p in protocols.by_id.values():
         used |= set(p.concepts) | {c for r in p.outcomes for c in concepts(r.when)}
+        used |= {c for v in p.variants for c in concepts(v.when)}
         used |= {s for q in p.questions for s in q.signs} | {
             o.concept for q in p.questions for o in q.options if o.concept
         }
@@ -58,7 +61,12 @@ def test_every_concept_is_in_the_vocabulary(protocols: Protocols) -> None:
 
 
 def test_every_wording_of_a_sign_is_asked_somewhere(protocols: Protocols) -> None:
-    asked = {s for p in protocols.by_id.values() for q in (*p.screens, *p.questions) for s in q.signs}
+    asked = {
+        s
+        for p in protocols.by_id.values()
+        for q in (*p.screens, *p.questions, *(q for v in p.variants for q in v.screens))
+        for s in q.signs
+    }
     assert set(protocols.signs) - asked == set()
 
 
