@@ -569,8 +569,9 @@ def _denied_lists(reading: Reading, judged: list[Asserted]) -> None:
                 while low < cue.start and reading.tokens.breaks[low] < SOFT:
                     low += 1
         for a in judged[bisect_left(starts, low) : bisect_left(starts, cue.start)]:
-            if a.status in (Status.PRESENT, Status.POSSIBLE):
-                a.status, a.cue = Status.NEGATED, cue
+            inside = a.hit.end > cue.start and cue.start not in a.hit.skipped
+            if a.status in (Status.PRESENT, Status.POSSIBLE) and not inside:
+                a.status, a.cue = Status.NEGATED, cue  # but 一滴尿都没有 is the finding itself
 
 
 def _ends_clause(reading: Reading, place: int) -> bool:

@@ -68,6 +68,7 @@ class Extractor:
         findings = _derived(_joined(findings, reading, people))
         if question.age and own.age_years is None and not people:
             own = replace(own, age_years=_bare_age(reading, found))
+        own, people = _of_unnamed(findings, own, people, reading)
         cancelled = tuple(
             Cancelled(k.id, reading.span(k.start, k.end), "idiom", reading.span(*k.by))
             for k in reading.killed
@@ -164,10 +165,7 @@ def _joined(
     if not others or len(named) > 1:
         return findings
     person = named.pop() if named else "other"
-    words = reading.tokens.words
-    own = any(c.start == 0 or words[c.start - 1] != "自" for c in reading.cues.all("self")) or any(
-        f.subject is Subject.PATIENT and not f.assumed for f in findings
-    )
+    own = _says_self(reading) or any(f.subject is Subject.PATIENT and not f.assumed for f in findings)
     out = []
     for f in findings:
         unsaid = f.subject is Subject.PATIENT and f.assumed and not own and f.kind != "crisis"
@@ -175,6 +173,30 @@ def _joined(
             f = replace(f, subject=Subject.OTHER, person=person)
         out.append(f)
     return out
+
+
+def _says_self(reading: Reading) -> bool:
+    """Whether the writer says "I" or "my"; the 我 of 自我护理 is nobody."""
+    words = reading.tokens.words
+    return any(not c.start or words[c.start - 1] != "自" for c in reading.cues.all("self"))
+
+
+def _of_unnamed(
+    findings: Sequence[Finding], own: Profile, people: dict[str, Profile], reading: Reading
+) -> tuple[Profile, dict[str, Profile]]:
+    """The profiles, where an age or a word belongs to somebody whom no finding names: "boiling kettle over her
+    chest, she's 1" is no writer aged one, 两岁的从床上摔下来 tells of the child. Where the writer says "I" an age
+    stays theirs."""
+    if _says_self(reading):
+        return own, people
+    if _concerned(findings) == "other" and "other" not in people:
+        if len(people) == 1:
+            return own, {**people, "other": next(iter(people.values()))}
+        return own, people if people or own == Profile() else {"other": own}
+    unsaid = all(f.assumed and f.subject is Subject.PATIENT for f in findings if f.counts)
+    if unsaid and len(people) == 1 and own.age_years is None:
+        return next(iter(people.values())).merged(own), people
+    return own, people
 
 
 FEVER_FROM = 38.0

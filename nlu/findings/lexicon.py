@@ -100,8 +100,8 @@ class Concept:
 class Payload:
     """What a matched pattern means: ``sort`` concept | cue | modifier | person, its ``name`` (concept id, cue
     kind, attribute, person) and ``attributes``. ``kill``: a look-alike, which cancels what it covers of its own
-    concept and of its own ``domain`` (the lexicon file's name), or of all where it is ``everywhere``.
-    ``named``: a proper name, which a longer one around it replaces."""
+    concept and of its own ``domain`` (the lexicon file's name, empty where the mark is ``own``), or of all where it
+    is ``everywhere``. ``named``: a proper name, which a longer one around it replaces."""
 
     sort: str
     name: str
@@ -113,7 +113,8 @@ class Payload:
 
     def cancels(self, other: Payload) -> bool:
         """Whether this look-alike may cancel a hit of ``other`` that it covers."""
-        return self.kill and (self.everywhere or self.name == other.name or self.domain == other.domain)
+        same_file = bool(self.domain) and self.domain == other.domain
+        return self.kill and (self.everywhere or self.name == other.name or same_file)
 
 
 Replacements = Mapping[str, tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]]
@@ -390,19 +391,21 @@ def _texts(path: Path, keys: tuple[str | int, ...], value: Any) -> tuple[str, ..
 
 
 def _marked(path: Path, keys: tuple[str | int, ...], cid: str, entry: Mapping[str, Any]) -> Payload:
-    """A pattern with marks: ``{p: "...", kill: true}``, ``kill: all`` or ``{p: "...", set: {severity: severe}}``."""
+    """A pattern with marks: ``{p: "...", kill: true}``, ``kill: all``, ``kill: own`` (no other concept of the file)
+    or ``{p: "...", set: {severity: severe}}``."""
     for key in entry:
         if key not in ("p", "kill", "set"):
             raise refuse(path, (*keys, key), "unknown key; allowed: p, kill, set")
     kill = entry.get("kill", False)
-    if not isinstance(entry.get("p"), str) or not (isinstance(kill, bool) or kill == "all"):
-        raise refuse(path, keys, "expected p: pattern and kill: true, false or all")
+    if not isinstance(entry.get("p"), str) or not (isinstance(kill, bool) or kill in ("all", "own")):
+        raise refuse(path, keys, "expected p: pattern and kill: true, false, own or all")
     attributes = _expect_map(path, (*keys, "set"), entry.get("set") or {})
     for name, value in attributes.items():
         if value not in ATTRIBUTES.get(name, frozenset()):
             raise refuse(path, (*keys, "set", name), "unknown attribute or value")
     everywhere = kill == "all" or (kill is True and path.stem.startswith("_"))
-    return Payload("concept", cid, dict(attributes), bool(kill), path.stem, everywhere)
+    domain = "" if kill == "own" else path.stem
+    return Payload("concept", cid, dict(attributes), bool(kill), domain, everywhere)
 
 
 def load_knowledge(

@@ -201,6 +201,14 @@ def _apposition(reading: Reading, number: Number) -> bool:
     return set_off and not number.decimal and any(p.end == number.start for p in reading.persons)
 
 
+FEVER_LOW, FEVER_HIGH = 36.0, 42.0
+"""A bare number in this range right behind 四个月 is a temperature, and the months an age."""
+
+
+def _is_number(word: str) -> bool:
+    return word.replace(".", "", 1).isdigit()
+
+
 _BEFORE_AGE = frozenset(["is", "hes", "shes", "only", "just", "now", "about", "nearly", "almost"])
 _NO_AGE_AFTER = frozenset(["ago", "late", "overdue", "early", "behind", "after", "pregnant", "along", "gone"])
 
@@ -222,6 +230,12 @@ def _beside_child(reading: Reading, start: int, end: int, unit: str) -> bool:
         return True
     if any(end <= p.start <= end + 1 for p in young) and after != "没":
         return True
+    hot = _is_number(after) and FEVER_LOW <= float(after) <= FEVER_HIGH
+    if unit == "month" and hot and start == reading.sentences[reading.sentence_of[start]][0]:
+        return True  # 四个月39.2
+    closed = not after or reading.tokens.breaks[end] >= SOFT or after in ("的", "大")
+    if unit != "month" and closed and any(p.end == start for p in young):
+        return True  # 女儿五周，今晚…
     leading = any(start - 2 <= p.end <= start for p in young)
     return unit == "month" and leading and after not in ("前", "以", "了", "没")
 
@@ -298,13 +312,17 @@ def _told_in_weeks(reading: Reading, number: Number) -> bool:
         return False
     after = words[week.end] if week.end < len(words) else ""
     closed = not after or breaks[week.end] >= SOFT or after in _AFTER_DATES
-    mine = number.start > 0 and words[number.start - 1] in ("im", "am", "me")
+    before = words[number.start - 1] if number.start else ""
+    mine = before in ("im", "am", "me")
     low = reading.sentences[reading.sentence_of[number.start]][0]
-    bare = number.start == low and number.value >= MIN_BARE_WEEKS
-    return closed and (mine or bare)
+    opens = number.start == low or breaks[number.start] >= SOFT or before in _BEFORE_DATES
+    return closed and (mine or (opens and number.value >= MIN_BARE_WEEKS))
 
 
 MIN_BARE_WEEKS = 20
+_BEFORE_DATES = frozenset(
+    ["at", "only", "nearly", "almost", "just", "currently", "now", "才", "刚", "现", "满", "孕"]
+)
 _AFTER_DATES = frozenset(["and", "with", "now", "today", "tomorrow", "but", "along", "gone"])
 
 
