@@ -60,7 +60,7 @@ class SecondLook:
         if reading.by_rules is not None:
             return replace(after, raised=_higher(doubt.raised, suspected.family, suspected.level))
         again = doubt.message == incoming.message_id  # a crash cut the turn off before the question was said
-        if suspected.step != Step.ASK.value or not may_ask or (suspected.family in doubt.asked and not again):
+        if not asks(reading) or not may_ask or (suspected.family in doubt.asked and not again):
             return after
         asked = tuple(dict.fromkeys((*doubt.asked, suspected.family)))
         return replace(
@@ -81,6 +81,12 @@ class SecondLook:
         return Reply(
             "\n\n".join(parts), lang, ReplyKind.QUESTION, tuple(Button(answer, answer) for answer in answers)
         )
+
+
+def asks(reading: Reading) -> bool:
+    """Whether the reader would ask a question about this message."""
+    suspected = reading.assessment.suspected
+    return suspected is not None and suspected.step == Step.ASK.value
 
 
 def released(reading: Reading, doubt: Doubt) -> str:

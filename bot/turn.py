@@ -19,7 +19,7 @@ from bot.dialogue.types import Dialogue, DialogueTurn, DialogueUnavailable
 from bot.limits import within
 from bot.messages import Incoming, Reply, ReplyKind, ReplySink, now_utc
 from bot.recorder import Recorder
-from bot.second_look import SecondLook, released
+from bot.second_look import SecondLook, asks, released
 from bot.stateless import StatelessReplies
 from bot.triage.level import Level
 from bot.triage_reader import Reading, TriageReader
@@ -215,8 +215,7 @@ class Turn:
         if self._second is None:
             return reading, doubt
         reading = await self._second.look(reading, doubt)
-        asks = remembers and reading.by_rules is None and reading.assessment.suspected is not None
-        may_ask = asks and not await self._staff_speak(incoming, accepted)
+        may_ask = remembers and asks(reading) and not await self._staff_speak(incoming, accepted)
         return reading, self._second.follow(incoming, reading, doubt, may_ask=may_ask)
 
     def _asking(self, memory: Memory, doubt: Doubt) -> Memory:
