@@ -248,6 +248,7 @@ def train_reader(folder: Path, *, force: bool = False) -> int:
     from bot.suspicion.train import train as train_suspicion
 
     began = time.perf_counter()
+    say("second reader (the first training encodes some thousand sentences: about a minute) ...")
     settings = load_settings()
     path = train_suspicion(
         folder, reader_encoder(settings.reader_encoder, wanted=settings.encoder), force=force

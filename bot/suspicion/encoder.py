@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import zipfile
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -62,6 +63,37 @@ class ReaderEncoder:
         out = np.empty_like(rows)
         out[order] = rows
         return out
+
+
+def encode_kept(encoder: SentenceEncoder, texts: Sequence[str], path: Path) -> npt.NDArray[np.float32]:
+    """As ``encoder.encode``, with the vectors kept in ``path`` under hashes of their texts, so that training again
+    after a change of rules or lexicon encodes only what is new."""
+    kept = _kept(path, encoder.fingerprint())
+    keys = [hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32] for text in texts]
+    fresh = {key: text for key, text in zip(keys, texts, strict=True) if key not in kept}
+    if fresh:
+        kept.update(zip(fresh, encoder.encode(list(fresh.values())), strict=True))
+        scratch = path.with_name(f"{path.name}.new")
+        with scratch.open("wb") as file:
+            used = dict.fromkeys(keys)
+            np.savez_compressed(
+                file,
+                weights=np.array(encoder.fingerprint()),
+                keys=np.array(list(used)),
+                vectors=np.stack([kept[key] for key in used]),
+            )
+        scratch.replace(path)
+    return np.stack([kept[key] for key in keys]).astype(np.float32)
+
+
+def _kept(path: Path, fingerprint: str) -> dict[str, npt.NDArray[np.float32]]:
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            if str(arrays["weights"]) != fingerprint:
+                return {}
+            return dict(zip(arrays["keys"].tolist(), arrays["vectors"], strict=True))
+    except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile):
+        return {}  # none yet, or half a file: everything is encoded anew
 
 
 def reader_encoder(

@@ -18,7 +18,7 @@ import nlu.suspicion.fit
 import nlu.suspicion.model
 from bot.dialogue.model import Manifest, file_hash, read_manifest, write_manifest
 from bot.suspicion import corpus
-from bot.suspicion.encoder import SentenceEncoder
+from bot.suspicion.encoder import SentenceEncoder, encode_kept
 from bot.triage.suspicion import SUSPICION_FILE, load_suspicion_rules
 from nlu.findings.lexicon import LEXICON_DIR, content_hash
 from nlu.suspicion.families import FAMILIES_FILE
@@ -27,6 +27,7 @@ from nlu.suspicion.model import ModelError, SuspicionModel
 
 FILE = "suspicion.npz"
 MANIFEST = "suspicion.json"
+VECTORS = "suspicion-vectors.npz"
 NO_ENCODER = "none"
 
 
@@ -69,7 +70,7 @@ def train(out_dir: Path, encoder: SentenceEncoder | None = None, *, force: bool 
         with contextlib.suppress(SuspicionMissing):
             load(out_dir)
             return path
-    model = make(corpus.examples(), encoder)
+    model = make(corpus.examples(), encoder, out_dir / VECTORS)
     fresh = out_dir / f"{FILE}.new"
     model.save(fresh)
     digest = file_hash(fresh)
@@ -78,14 +79,17 @@ def train(out_dir: Path, encoder: SentenceEncoder | None = None, *, force: bool 
     return path
 
 
-def make(examples: Sequence[Example], encoder: SentenceEncoder | None = None) -> SuspicionModel:
+def make(
+    examples: Sequence[Example], encoder: SentenceEncoder | None = None, vectors_kept: Path | None = None
+) -> SuspicionModel:
     """A fitted model of the examples, with the working point that the bounds ask for."""
     rules = load_suspicion_rules()
     bounds = Bounds(rules.raised, rules.asked)
     if encoder is None:
         return fit(examples, bounds, card={"encoder": NO_ENCODER})
     places = [i for i, e in enumerate(examples) if e.asked.lang in encoder.languages]
-    found = encoder.encode([examples[i].asked.text for i in places])
+    texts = [examples[i].asked.text for i in places]
+    found = encoder.encode(texts) if vectors_kept is None else encode_kept(encoder, texts, vectors_kept)
     vectors = np.zeros((len(examples), found.shape[1]), np.float32)
     vectors[places] = found
     return fit(examples, bounds, vectors, encoder.languages, {"encoder": encoder.fingerprint()})

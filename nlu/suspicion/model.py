@@ -10,6 +10,7 @@ from __future__ import annotations
 import enum
 import json
 import math
+import zipfile
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -180,7 +181,7 @@ class SuspicionModel:
                 }
                 points = {(Mode(p[0]), p[1]): Point(*map(float, p[2:])) for p in meta["points"]}
                 return cls(meta["names"], arrays["idf"], machines, points, meta["card"])
-        except (KeyError, TypeError, ValueError, EOFError) as error:
+        except (KeyError, TypeError, ValueError, EOFError, zipfile.BadZipFile) as error:
             raise ModelError(f"{path.name}: not a second reader's model ({type(error).__name__})") from None
 
 

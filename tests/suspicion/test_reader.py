@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from bot.suspicion.encoder import encode_kept
 from bot.suspicion.reader import Reader, load_reader
 from bot.suspicion.train import FILE, MANIFEST, SuspicionMissing, load, make
 from bot.triage.case import Case
@@ -220,6 +221,21 @@ def test_with_an_encoder_its_languages_are_read_by_it_and_the_others_by_words(
     assert stranger.encoder is None
     by_words = read(engine, stranger, "an anvil fell")[1]
     assert by_words.suspected is not None and by_words.suspected.mode == Mode.NGRAMS.value
+
+
+def test_vectors_are_kept_for_the_same_weights_and_made_anew_for_others(tmp_path: Path) -> None:
+    path, texts = tmp_path / "v.npz", ["an anvil", "a feather", "an anvil"]
+    first = _TinyEncoder()
+    vectors = encode_kept(first, texts, path)
+    assert vectors.tolist() == [[1, 0], [0, 1], [1, 0]]
+    again = _TinyEncoder()
+    assert encode_kept(again, texts, path).tolist() == vectors.tolist()
+    assert (first.calls, again.calls) == (1, 0)
+    other = _TinyEncoder("other weights")
+    encode_kept(other, texts, path)
+    assert other.calls == 1
+    path.write_bytes(b"PK half a file")
+    assert encode_kept(_TinyEncoder(), texts, path).tolist() == vectors.tolist()
 
 
 def test_hints_are_a_closed_set(engine: TriageEngine, reader: Reader) -> None:
