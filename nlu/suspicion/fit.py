@@ -1,7 +1,8 @@
 """Fits the second reader and chooses its working point on cross-validation folds, by a stated rule.
 
-The folds run over the messages of the open half of the evaluation; a training sentence that is nearly the same as a
-message of the tested fold is left out of that fold's training, so that the figures do not flatter. Seeds are fixed.
+The folds run over the messages of the open half of the evaluation. A training sentence that is nearly the same as a
+message of the tested fold and labelled alike is left out of that fold's training, so that figures do not flatter; its
+look-alikes with the other label stay. Seeds are fixed.
 It knows labelled examples; where they come from is :mod:`bot.suspicion.corpus`.
 """
 
@@ -163,11 +164,24 @@ def _out_of_fold(data: _Data, rows: npt.NDArray[Any], mode: Mode) -> tuple[npt.N
         tested = places[fold == f]
         if not len(tested):
             continue
-        likeness = (data.words[rows] @ data.words[tested].T).max(axis=1).toarray().ravel()
-        machine = _machine(data, rows[likeness < NEAR], mode, 1.0)
+        machine = _machine(data, rows[~_told_before(data, rows, tested)], mode, 1.0)
         weights = machine.weights if machine.vector is None else np.vstack([machine.weights, machine.vector])
         margins[fold == f] = data.matrix(tested, mode) @ weights + machine.bias
     return places, margins
+
+
+def _told_before(data: _Data, rows: npt.NDArray[Any], tested: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+    """Which rows would tell a machine the answer to a tested message: those nearly the same and labelled alike.
+
+    "I'm not going to kill myself" keeps "I'm going to kill myself" in its training: that look-alike makes it harder.
+    """
+    out = np.isin(rows, tested)
+    for danger in (False, True):
+        some, like = (data.danger[rows] > 0) == danger, tested[(data.danger[tested] > 0) == danger]
+        if some.any() and len(like):
+            near = (data.words[rows[some]] @ data.words[like].T).max(axis=1).toarray().ravel()
+            out[some] |= near >= NEAR
+    return out
 
 
 def _machine(data: _Data, rows: npt.NDArray[Any], mode: Mode, temperature: float) -> Machine:
