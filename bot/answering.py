@@ -10,7 +10,6 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from bot.dialogue.services import Findings
 from bot.generator_child import Generator
@@ -21,6 +20,7 @@ from generation.encoder import Encoder
 from generation.passages import load_passages
 from generation.prompt import PatientFacts
 from generation.retrieval import Retriever
+from generation.vectors import VectorCache
 
 log = logging.getLogger("careline.answers")
 
@@ -42,8 +42,16 @@ class CitedAnswer:
 class CitedAnswers:
     """Callable as the dialogue's answerer; owns the index, the client and the generator process."""
 
-    def __init__(self, own_articles: Path, generator: Generator | None, *, encoder: Encoder | None) -> None:
+    def __init__(
+        self,
+        own_articles: Path,
+        generator: Generator | None,
+        *,
+        encoder: Encoder | None,
+        vectors: Path | None = None,
+    ) -> None:
         self._own_articles, self._generator, self._encoder = own_articles, generator, encoder
+        self._vectors = VectorCache(vectors) if vectors else None
         self._retriever: Retriever | None = None
         self._client: GeneratorClient | None = None
         self._warming: asyncio.Task[None] | None = None
@@ -53,7 +61,7 @@ class CitedAnswers:
         passages = load_passages()
         if self._own_articles.is_dir():
             passages = (*passages, *load_passages(self._own_articles))
-        self._retriever = await asyncio.to_thread(Retriever, passages)
+        self._retriever = await asyncio.to_thread(Retriever, passages, self._encoder, self._vectors)
         if self._generator is not None:
             if self._generator.child is not None:
                 self._generator.child.start()
@@ -61,7 +69,7 @@ class CitedAnswers:
                 self._generator.url, self._generator.token, model=self._generator.model
             )
         if self._encoder is not None:
-            self._warming = asyncio.create_task(self._warm(passages, self._encoder), name="encoder")
+            self._warming = asyncio.create_task(self._warm(self._retriever), name="encoder")
 
     async def close(self) -> None:
         """End the generator process and the client."""
@@ -99,18 +107,12 @@ class CitedAnswers:
             log.warning("generator fault: %s", found.fault)
         return CitedAnswer(found)
 
-    async def _warm(self, passages: Sequence[Any], encoder: Encoder) -> None:
-        """Load the encoder and build the semantic index beside the lexical one, then swap."""
+    async def _warm(self, retriever: Retriever) -> None:
+        """Load the encoder and encode the articles beside the lexical index, which answers until then."""
         try:
-            self._retriever = await asyncio.to_thread(_with_encoder, passages, encoder)
+            await asyncio.to_thread(retriever.warm)
         except (OSError, ImportError, RuntimeError) as error:
             log.warning("the sentence encoder cannot be loaded: %s", type(error).__name__)
-
-
-def _with_encoder(passages: Sequence[Any], encoder: Encoder) -> Retriever:
-    retriever = Retriever(passages, encoder)
-    retriever.warm()
-    return retriever
 
 
 def patient_facts(findings: Findings) -> PatientFacts:

@@ -248,7 +248,9 @@ def build(settings: Settings) -> Careline:
 
     # answers and dialogue
     encoder = MiniLmEncoder() if settings.encoder else None
-    answers = CitedAnswers(settings.data / "knowledge", generator(settings), encoder=encoder)
+    answers = CitedAnswers(
+        settings.data / "knowledge", generator(settings), encoder=encoder, vectors=settings.data / "cache"
+    )
     dialogue = _dialogue(settings, cipher, sessions, locks, clinic, texts, answers, escalations, calendar)
 
     # the second reader, beside the rules; it may be missing

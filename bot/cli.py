@@ -107,6 +107,12 @@ def parser() -> argparse.ArgumentParser:
     understood.add_argument("--picture", type=Path, help="draw the confusion matrix into this PNG file")
     understood.set_defaults(run=_evaluate_nlu)
 
+    answered = evaluate.add_parser("answers", help="right article, answered and declined questions")
+    answered.add_argument("--half", choices=("held_out", "open"), default="held_out")
+    answered.add_argument("--lexical", action="store_true", help="without the sentence encoder")
+    _common(answered)
+    answered.set_defaults(run=_evaluate_answers)
+
     parse = commands.add_parser("parse", help="JSON lines in, intents and findings out")
     parse.add_argument("--model", type=Path, help="folder of the trained model (default: models)")
     parse.set_defaults(run=_parse)
@@ -166,6 +172,12 @@ def _evaluate_nlu(arguments: argparse.Namespace) -> int:
 
     picture = ["--picture", str(arguments.picture)] if arguments.picture else []
     return evaluate_nlu(["--half", arguments.half, *picture], sys.stdout)
+
+
+def _evaluate_answers(arguments: argparse.Namespace) -> int:
+    from bot import commands
+
+    return commands.evaluate_answers(arguments.half, data=arguments.data, lexical=arguments.lexical)
 
 
 def _parse(arguments: argparse.Namespace) -> int:

@@ -21,6 +21,8 @@ FAILED = 1
 USAGE = 2
 DEMO_LOGIN = "demo"
 LOGIN_FILE = "console-login.txt"
+VECTORS = "cache"
+"""Below the data folder: the articles' vectors, so that only changed articles are encoded again."""
 OUR_LOGGERS = ("careline", "bot", "connectors", "generation", "nlu")
 
 
@@ -311,8 +313,25 @@ def answer(data: Path | None) -> int:
         return complain(str(error))
     token = settings.generator_token.get_secret_value() if settings.generator_token else None
     return run_answer(
-        sys.stdin, sys.stdout, url=settings.generator_url, token=token, encoder=settings.encoder
+        sys.stdin,
+        sys.stdout,
+        url=settings.generator_url,
+        token=token,
+        encoder=settings.encoder,
+        cache=settings.data / VECTORS,
     )
+
+
+def evaluate_answers(half: str, data: Path | None, *, lexical: bool) -> int:
+    """``careline evaluate answers``: our own questions against the shipped articles."""
+    from generation.evaluate import run_evaluate
+
+    try:
+        settings = settings_or_exit(data=data)
+    except CommandError as error:
+        return complain(str(error))
+    encoder = settings.encoder and not lexical
+    return run_evaluate(sys.stdout, half, encoder=encoder, cache=settings.data / VECTORS)
 
 
 def staff_add(

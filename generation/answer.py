@@ -33,6 +33,8 @@ FIRST_SENTENCE_S = 1.5
 """The patient reads something by then: a checked sentence, or quotes (reliability goal R3)."""
 WHOLE_ANSWER_S = 15.0
 """What has been said by then stands as the answer."""
+OWN_PASSAGES = 3
+"""Sections of the best article that the model is shown first; the rest are the best of other articles."""
 MAX_SENTENCES = 6
 """The prompt asks for four; a model that goes on is stopped."""
 MAX_REFUSED = 4
@@ -126,7 +128,7 @@ async def _retrieve(retriever: Retriever, question: str, lang: str, findings: Se
 
 
 def _help_passage(retriever: Retriever, retrieval: Retrieval, lang: str) -> Passage:
-    topic = retrieval.passages[0].passage.article_id
+    topic = retrieval.best[0].passage.article_id
     return next(p for p in retriever.passages(lang) if p.article_id == topic and p.section is Section.HELP)
 
 
@@ -147,7 +149,9 @@ class _Draft:
     @property
     def passages(self) -> tuple[Passage, ...]:
         """The passages the model is shown, in the order of their numbers."""
-        return tuple(s.passage for s in self.retrieval.passages[:MAX_PASSAGES])
+        own = [s.passage for s in self.retrieval.best[:OWN_PASSAGES]]
+        others = [s.passage for s in self.retrieval.passages if s.passage not in own]
+        return tuple([*own, *others][:MAX_PASSAGES])
 
     @property
     def full(self) -> bool:

@@ -21,6 +21,7 @@ from generation.encoder import MiniLmEncoder
 from generation.passages import KNOWLEDGE_DIR, load_passages
 from generation.retrieval import Retriever
 from generation.tokens import language_of
+from generation.vectors import VectorCache
 
 MAX_QUESTION_CHARS = 20_000
 """The longest patient message that is read at all, as everywhere in the assistant."""
@@ -100,15 +101,17 @@ def run_answer(
     url: str | None = None,
     token: str | None = None,
     encoder: bool = False,
+    cache: Path | None = None,
 ) -> int:
     """Answer every line of ``stdin``. Without ``url`` no generator is asked; without ``encoder`` no torch is
-    loaded.
+    loaded; ``cache`` keeps the articles' vectors between runs.
 
     Returns the exit status: 0, or 1 when any line was malformed.
     """
     if isinstance(stdin, io.TextIOWrapper):
         stdin.reconfigure(encoding="utf-8", errors="surrogateescape")  # one bad line must not end the rest
-    retriever = Retriever(load_passages(knowledge), MiniLmEncoder() if encoder else None)
+    vectors = VectorCache(cache) if cache else None
+    retriever = Retriever(load_passages(knowledge), MiniLmEncoder() if encoder else None, vectors)
     retriever.warm()
     return asyncio.run(_run(stdin, stdout, retriever, url, token))
 

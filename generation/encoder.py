@@ -18,8 +18,11 @@ import numpy.typing as npt
 Vectors = npt.NDArray[np.float32]
 MAX_TOKENS = 256
 """What the encoder was trained to read; longer passages are cut there."""
-BATCH = 32
+BATCH = 16
 """Passages encoded at once: more does not help on two cores."""
+
+THREADS = 1
+"""A question is eight tokens: on a busy machine a second thread mostly waits, and waits in a loop."""
 
 
 class EncoderUnavailable(RuntimeError):
@@ -32,6 +35,10 @@ class Encoder(Protocol):
     @property
     def languages(self) -> frozenset[str]:
         """Language codes."""
+
+    @property
+    def name(self) -> str:
+        """What its vectors are known by: another model has another name."""
 
     def encode(self, texts: Sequence[str]) -> Vectors:
         """``(len(texts), d)`` float32 rows of length one. Blocks; may load the model the first time."""
@@ -51,37 +58,44 @@ class MiniLmEncoder:
         """English only: its training text was English."""
         return frozenset({"en"})
 
+    @property
+    def name(self) -> str:
+        """The shipped model's, or that of a folder."""
+        return str(self._path) if self._path else "all-MiniLM-L6-v2"
+
     def _load(self) -> tuple[Any, Any]:
         if self._parts is None:
             path = self._path or package_model()
+            import torch
             from transformers import AutoModel, AutoTokenizer
 
+            torch.set_num_threads(THREADS)
             model = AutoModel.from_pretrained(str(path), local_files_only=True).eval()
             self._parts = AutoTokenizer.from_pretrained(str(path), local_files_only=True), model
         return self._parts
 
     def encode(self, texts: Sequence[str]) -> Vectors:
         """Mean of the last hidden states over real tokens, scaled to length one."""
+        order = sorted(range(len(texts)), key=lambda i: len(texts[i]))  # like lengths together: no padding
+        rows = []
+        for i in range(0, len(texts), BATCH):
+            with self._lock:  # let go between batches: a patient's question does not wait for all articles
+                rows.append(self._encode([texts[j] for j in order[i : i + BATCH]]))
+        vectors: Vectors = np.empty((len(texts), rows[0].shape[1]), dtype=np.float32)
+        vectors[order] = np.concatenate(rows)
+        return vectors
+
+    def _encode(self, texts: list[str]) -> Vectors:
         import torch
 
-        with self._lock:
-            tokenizer, model = self._load()
-            rows = []
-            for i in range(0, len(texts), BATCH):
-                batch = tokenizer(
-                    list(texts[i : i + BATCH]),
-                    padding=True,
-                    truncation=True,
-                    max_length=MAX_TOKENS,
-                    return_tensors="pt",
-                )
-                with torch.inference_mode():
-                    hidden = model(**batch).last_hidden_state
-                mask = batch["attention_mask"].unsqueeze(-1)
-                mean = (hidden * mask).sum(1) / mask.sum(1).clamp(min=1)
-                rows.append(torch.nn.functional.normalize(mean, dim=1).float().numpy())
-        vectors: Vectors = np.concatenate(rows).astype(np.float32)
-        return vectors
+        tokenizer, model = self._load()
+        batch = tokenizer(texts, padding=True, truncation=True, max_length=MAX_TOKENS, return_tensors="pt")
+        with torch.inference_mode():
+            hidden = model(**batch).last_hidden_state
+        mask = batch["attention_mask"].unsqueeze(-1)
+        mean = (hidden * mask).sum(1) / mask.sum(1).clamp(min=1)
+        found: Vectors = torch.nn.functional.normalize(mean, dim=1).float().numpy()
+        return found
 
 
 def package_model() -> Path:

@@ -43,11 +43,10 @@ def cite(passage: Passage) -> Citation:
 
 def select(retrieval: Retrieval, all_passages: Sequence[Passage]) -> tuple[Passage, ...]:
     """The passages to quote: the best, perhaps a second of the same article, and its "when to get help"."""
-    best = retrieval.passages[0]
+    best = retrieval.best[0]
     chosen = [best.passage]
-    for scored in retrieval.passages[1:]:
-        near = scored.score >= SECOND_SHARE * best.score
-        if near and scored.passage.article_id == best.passage.article_id:
+    for scored in retrieval.best[1:]:
+        if scored.score >= SECOND_SHARE * best.score:
             chosen.append(scored.passage)
             break
     for passage in all_passages:

@@ -18,6 +18,20 @@ _EN_PHRASE_RE = re.compile(
 """Phrases whose words are topics elsewhere: "when should I worry" does not ask about worrying."""
 _NUMBER_RE = re.compile(r"\d")
 _WORD_RE = re.compile(r"[a-z]+(?:'[a-z]+)?|\d+(?:\.\d+)?")
+_KIND_RES = (
+    (re.compile(r"\btype\s*(?:1|one|i)\b"), " typeone "),
+    (re.compile(r"\btype\s*(?:2|two|ii)\b"), " typetwo "),
+    (re.compile(r"\bhep(?:atitis)?[\s-]*([a-e])\b"), r" hepatitis hepatitis\1 "),
+    (re.compile(r"\bvit(?:amin)?s?[\s-]*([a-ek])(?:[\s-]*(\d+))?\b"), r" vitamin vitamin\1\2 "),
+    (re.compile(r"\bb[\s-]?12\b"), " vitamin vitaminb12 "),
+    (re.compile(r"\bchicken\s+pox\b"), " chickenpox "),
+)
+"""Names whose number or letter is the topic: "type 1" is another illness than "type 2"."""
+_ZH_KIND_RES = (
+    (re.compile(r"(?:1|一|Ⅰ|i)\s*型"), "一型"),
+    (re.compile(r"(?:2|二|Ⅱ|ii)\s*型"), "二型"),
+    (re.compile(r"维(?:生素|他命)?\s*([a-ek])\s*(\d*)"), r"维生素 vitamin\1\2 "),
+)
 _CJK_RUN_RE = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff]+")
 
 EN_STOP = frozenset(
@@ -216,10 +230,22 @@ purpose."""
 _STOP_STEMS = frozenset(stem(w) for w in EN_STOP)
 
 
-def _english(text: str, keep_stop: bool) -> list[str]:
+def _kinds(text: str, patterns: tuple[tuple[re.Pattern[str], str], ...]) -> str:
+    for pattern, joined in patterns:
+        text = pattern.sub(joined, text)
+    return text
+
+
+def _english_words(text: str) -> list[str]:
+    """Words in our spelling; names with a number or a letter are one word."""
     words: list[str] = []
-    for word in _WORD_RE.findall(_EN_PHRASE_RE.sub(" ", text)):
+    for word in re.findall(r"[a-z]+\d+|[a-z]+(?:'[a-z]+)?|\d+(?:\.\d+)?", _kinds(text, _KIND_RES)):
         words += _SPELLINGS.get(word, word).split()
+    return words
+
+
+def _english(text: str, keep_stop: bool) -> list[str]:
+    words = _english_words(_EN_PHRASE_RE.sub(" ", text))
     terms = []
     for word in words:
         if not keep_stop and (
@@ -232,6 +258,7 @@ def _english(text: str, keep_stop: bool) -> list[str]:
 
 def _chinese(text: str, keep_stop: bool) -> list[str]:
     terms: list[str] = []
+    text = _kinds(text, _ZH_KIND_RES)
     stripped = text if keep_stop else _ZH_STOP_RE.sub(" ", text)
     for run in _CJK_RUN_RE.findall(stripped):
         terms += [run] if len(run) == 1 else [run[i : i + 2] for i in range(len(run) - 1)]
@@ -241,7 +268,7 @@ def _chinese(text: str, keep_stop: bool) -> list[str]:
 def chinese_topic(text: str) -> list[str]:
     """The runs of Chinese characters and Latin words that are left when phrases without a topic are taken
     out."""
-    folded = normalise(text, "zh")
+    folded = _kinds(normalise(text, "zh"), _ZH_KIND_RES)
     return _CJK_RUN_RE.findall(_ZH_STOP_RE.sub(" ", folded)) + _english(folded, keep_stop=False)
 
 
@@ -273,6 +300,19 @@ def terms(text: str, lang: str) -> list[str]:
     ``zh`` is read as English."""
     folded = normalise(text, lang)
     return _chinese(folded, keep_stop=False) if lang == "zh" else _english(folded, keep_stop=False)
+
+
+def all_terms(text: str, lang: str) -> list[str]:
+    """Every term of ``text``, filler too: "why can't I get pregnant" is more than "pregnant". English stems; Chinese
+    characters and pairs of neighbours."""
+    folded = normalise(text, lang)
+    if lang != "zh":
+        return [stem(w) for w in _english_words(folded)]
+    folded = _kinds(folded, _ZH_KIND_RES)
+    found: list[str] = []
+    for run in _CJK_RUN_RE.findall(folded):
+        found += [*run, *(run[i : i + 2] for i in range(len(run) - 1))]
+    return found + _english(folded, keep_stop=True)
 
 
 def document_terms(text: str, lang: str) -> list[str]:

@@ -1,0 +1,73 @@
+"""Vectors of articles, kept on disk, so that a start encodes only what changed since the last one.
+
+Keyed by what was encoded and by what encoded it; a damaged or foreign file is put aside as if it were not there.
+Only articles come here: a patient's question is never written. Knows numpy files; no article, no model.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from generation.encoder import Encoder, Vectors
+
+FILE = "article-vectors.npz"
+KEY_BYTES = 16
+CHUNK = 256
+"""Texts between two saves: a start that is broken off keeps what it has done."""
+
+
+class VectorCache:
+    """Vectors in ``folder``. One process writes at a time; a lost race costs only the encoding."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / FILE
+        self._known: dict[bytes, Vectors] = {}
+
+    def encode(self, texts: Sequence[str], encoder: Encoder) -> Vectors:
+        """The vectors of ``texts``, ``(len(texts), d)``, from the file where they are in it."""
+        keys = [_key(text, encoder) for text in texts]
+        self._known = self._read()
+        missing = {k: t for k, t in zip(keys, texts, strict=True) if k not in self._known}
+        todo = list(missing.items())
+        for i in range(0, len(todo), CHUNK):
+            part = todo[i : i + CHUNK]
+            rows = encoder.encode([t for _, t in part])
+            self._known.update((k, row) for (k, _), row in zip(part, rows, strict=True))
+            self._write({k: self._known[k] for k in self._known})
+        rows = np.stack([self._known[k] for k in keys])
+        if todo or len(self._known) > len(set(keys)):
+            self._write({k: self._known[k] for k in set(keys)})
+        self._known = {}
+        return rows
+
+    def _read(self) -> dict[bytes, Vectors]:
+        try:
+            with np.load(self._path, allow_pickle=False) as file:
+                keys, rows = file["keys"], file["rows"]
+        except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+            return {}
+        if keys.ndim != 2 or keys.shape != (len(rows), KEY_BYTES) or rows.dtype != np.float32:
+            return {}
+        return {k.tobytes(): row for k, row in zip(keys, rows, strict=True)}
+
+    def _write(self, rows: dict[bytes, Vectors]) -> None:
+        """Whole or not at all; a folder that cannot be written costs the next start its time, no more."""
+        keys = np.frombuffer(b"".join(rows), dtype=np.uint8).reshape(-1, KEY_BYTES)
+        part = self._path.with_suffix(f".{os.getpid()}.part")
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            with part.open("wb") as file:
+                np.savez(file, keys=keys, rows=np.stack(list(rows.values())))
+            part.replace(self._path)
+        except OSError:
+            part.unlink(missing_ok=True)
+
+
+def _key(text: str, encoder: Encoder) -> bytes:
+    return hashlib.sha256(f"{encoder.name}\n{text}".encode()).digest()[:KEY_BYTES]
