@@ -78,6 +78,7 @@ def merge(case: Case, extraction: Extraction, at: float, concepts: Mapping[str, 
     """The case after one more message. A later "no fever" or "it's gone" takes a finding back, unless its
     concept is sticky ("the chest pain has gone" stays, phenomena rule 6)."""
     said = [_in_focus(f, case.focus) for f in extraction.findings]
+    said += _detailed(case, extraction)
     kept = [e for e in case.entries if not _taken_back(e.finding, said, concepts)]
     for finding in said:
         older = next((e for e in kept if _same(e.finding, finding)), None)
@@ -88,6 +89,23 @@ def merge(case: Case, extraction: Extraction, at: float, concepts: Mapping[str, 
     return Case(
         tuple(_bounded(kept)), case.turns + 1, _focus(case, extraction, said), _people(case, extraction)
     )
+
+
+_COMPLAINTS = frozenset(["symptom", "sign", "event", "crisis", "exposure"])
+
+
+def _detailed(case: Case, extraction: Extraction) -> list[Finding]:
+    """ "Still there and worse", "it was instant": said in answer to a question about the complaint, it says the
+    complaint of the last turns once more, with what is new of it."""
+    if extraction.details is None:
+        return []
+    told = [e for e in case.entries if e.finding.counts and e.finding.kind in _COMPLAINTS]
+    last = max((e.turn for e in told), default=-1)
+    return [
+        replace(e.finding, **extraction.details.attributes, span=extraction.details.span, answered=True)  # type: ignore[arg-type]
+        for e in told
+        if e.turn == last and e.finding.value is None
+    ]
 
 
 def _in_focus(finding: Finding, focus: str | None) -> Finding:

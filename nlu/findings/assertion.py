@@ -120,8 +120,12 @@ class _Judge:
         return None
 
     def _closed_off(self, cue: CueHit) -> bool:
-        """ "Fever: no, cough: yes": a "no" with a break behind it answers what stood before."""
+        """ "Fever: no, cough: yes": a "no" with a break behind it answers what stood before; so does "no she
+        doesn't respond"."""
         tokens = self.r.tokens
+        bare = cue.end - cue.start == 1 and tokens.words[cue.start] in ("no", "nope", "nah")
+        if bare and cue.end < len(tokens) and tokens.words[cue.end] in _GOES_ON:
+            return True
         return cue.end < len(tokens) and tokens.breaks[cue.end] >= SOFT and ":" not in tokens.marks[cue.end]
 
     def _a_not_a(self, cue: CueHit) -> bool:
@@ -169,11 +173,20 @@ class _Judge:
             free += 1
             if free > limit:
                 return False
-        if soft == 0:
+        if soft == 0 or (soft == 1 and self._adjectives(cue)):
             return self._same_breath(cue, joined)
         if cue.kind == "neg_list":
             return True
         return not chinese and cue.kind == "neg" and self._closed_list(cue)
+
+    def _adjectives(self, cue: CueHit) -> bool:
+        """ "I don't have black, tarry stools": the comma stands between words for one thing."""
+        place = cue.end
+        while place < self.hit.start and self.r.tokens.breaks[place] < SOFT:
+            if self.r.cues.any_between("adjective", place, place + 1) is None and not self.r.light[place]:
+                return False
+            place += 1
+        return cue.end < place == self.hit.start
 
     def _same_breath(self, cue: CueHit, joined: bool) -> bool:
         """Without a comma: "no fever or cough", 没有发烧咳嗽. "Not dizzy and vomiting" ends at "and"."""
@@ -262,8 +275,23 @@ class _Judge:
                 return cue  # 压力大会胸痛吗: only a gap matched the "can it"
         after = r.cues.any_between("hypo_after", self.hit.end, min(self.high, self.hit.end + 3))
         if after is None or any(b >= SOFT for b in r.tokens.breaks[self.hit.end : after.start + 1]):
-            return self._topic() or self._asked_in_general()
+            return self._topic() or self._asked_in_general() or self._purpose()
         return after
+
+    def _purpose(self) -> CueHit | None:
+        """ "What do you do for a bad nosebleed? Revising for my badge": a question that says what it is for, in a
+        message in which nobody is ill."""
+        r = self.r
+        if self.out.kind == "crisis" or self.out.subject is not Subject.PATIENT or not self.out.assumed:
+            return None
+        if not (r.tokens.asked[self.high] if self.high < len(r.tokens) else r.tokens.tail_asked) and not (
+            r.cues.any_between("ask_word", self.low, self.high)
+        ):
+            return None
+        if any(r.cues.all(k) for k in ("they", "now", "recent")) or r.cues.any_between("self", self.low, self.high):
+            return None
+        found = r.cues.all("purpose")
+        return found[0] if found else None
 
     def _topic(self) -> CueHit | None:
         """ "I'm giving a talk on strokes", 办急救讲座，内容包括心梗: a subject taught or asked about, when nothing
@@ -382,7 +410,7 @@ class _Judge:
         ):
             past = None  # 以前从来没抽过: it is now that it happens
         if past is not None and not self._linked_to_now(low, high):
-            if out.kind not in LASTING_KINDS or out.subject is Subject.OTHER:
+            if out.kind not in LASTING_KINDS or out.subject is Subject.OTHER or self._over(past):
                 out.time, out.cue = Time.PAST, past
             return
         if r.cues.any_between("recent", low, high) is not None:
@@ -392,6 +420,17 @@ class _Judge:
         """ "PMH HTN, central chest pain": what stands behind a comma, or far off, is the complaint of today."""
         apart = self.hit.start - past.end > PAST_WEAK_REACH
         return apart or any(b >= SOFT for b in self.r.tokens.breaks[past.end : self.hit.start + 1])
+
+    def _over(self, past: CueHit) -> bool:
+        """ "I had pneumonia ten years ago", 小时候得过麻疹, "breathed in smoke years ago": what one had, or met with,
+        years ago is over; "diagnosed with diabetes in 2010" is not. A bite of some months ago still counts."""
+        words = self.r.tokens.words
+        years = any(w in _YEARS for w in words[past.start : past.end]) or past.end - past.start == 1
+        if self.out.kind == "exposure":
+            return years
+        had = self.r.cues.any_between("had", max(self.low, self.hit.start - 3), self.hit.start)
+        finished = words[self.hit.end : self.hit.end + 1] == ["过"]  # 小时候麻疹过
+        return self.out.kind == "condition" and (had is not None or finished) and years
 
     def _linked_to_now(self, low: int, high: int) -> bool:
         """ "Again", "same as in 2010" anywhere near, or a plain "now" in the hit's own clause; the "now" of
@@ -457,6 +496,17 @@ class _Judge:
             self.out.subject, self.out.cue = Subject.FICTION, cue
 
 
+_YEARS = frozenset(
+    ["years", "year", "yrs", "yr", "decade", "decades", "child", "kid", "childhood", "young", "little", "teenager",
+     "teen", "school", "baby", "twenties", "thirties", "forties", "fifties", "past", "army", "used",
+     "年", "小", "前", "曾", "以", "童"]
+)  # fmt: skip
+"""Words of a date that lies years back."""
+_GOES_ON = frozenset(
+    ["i", "im", "ive", "id", "he", "hes", "she", "shes", "it", "its", "they", "theyre", "we", "my", "his", "her",
+     "the", "there", "theres", "that", "thats", "cant", "only", "just", "but"]
+)  # fmt: skip
+"""Words after a bare "no" that begin a statement of its own."""
 _RETURNS = frozenset(["back", "again", "returned", "same", "before", "犯", "发", "样", "来"])
 _NOW_HAS = frozenset(["ive", "having", "getting", "happening", "犯", "发"])
 """Words that, with a "now" in a clause that names no symptom, take up the one of the past: "and now I've had three"."""
@@ -601,7 +651,10 @@ def _family(reading: Reading, judged: list[Asserted]) -> None:
         if cue is None and a.subject is Subject.OTHER and a.person in RELATIVES:
             if a.time is Time.PAST:
                 cue = a.cue
-            elif a.kind == "condition" and a.person not in acute and a.person not in YOUNG:
+            elif (
+                a.kind == "condition" and a.person not in acute and a.person not in YOUNG
+                and reading.cues.any_between("now", low, high) is None  # "my dad has pneumonia now"
+            ):  # fmt: skip
                 cue = CueHit("family", a.hit.start, a.hit.end)
             else:
                 cue = _died(reading, a, low, high) or _at_age(reading, a) or _simple_past(reading, a)

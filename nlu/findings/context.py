@@ -7,6 +7,7 @@ It knows no rules.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -29,20 +30,26 @@ _MAY_FOLLOW = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Screened:
-    """One item of the question. ``negative``: the question itself denies it ("you have no chest pain, right?")."""
+    """One item of the question. ``negative``: the question itself denies it ("you have no chest pain, right?");
+    ``ended``: it asks whether it is over ("has the bleeding stopped?")."""
 
     id: str
     attributes: dict[str, str | float]
     negative: bool = False
+    ended: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What the assistant asked last: items, measures named, whether for an age."""
+    """What the assistant asked last: items, measures named, whether for an age, for more of the complaint
+    (``detail``), for a number of tablets (``count``); ``options`` are the texts of a numbered choice."""
 
     items: tuple[Screened, ...] = ()
     measures: frozenset[str] = frozenset()
     age: bool = False
+    detail: bool = False
+    count: bool = False
+    options: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,23 +72,63 @@ def last_question(context: Sequence[ContextTurn]) -> str | None:
 
 def question_of(
     reading: Reading | None,
-    statuses: Sequence[tuple[str, bool, int, dict[str, str | float]]],
+    statuses: Sequence[tuple[str, Status, int, dict[str, str | float]]],
     screened: Sequence[str],
+    text: str = "",
 ) -> Question:
-    """The question as items. ``statuses``: (concept id, negated, token place, attributes) of the assistant's text."""
+    """The question as items. ``statuses``: (concept id, status, token place, attributes) of the assistant's text."""
     if reading is None:
         return Question(tuple(Screened(i, {}) for i in screened))
     asked = _asked_places(reading)
     found: dict[str, Screened] = {}
-    for concept_id, negated, place, attributes in statuses:
+    for concept_id, status, place, attributes in statuses:
         if asked(place):
-            found.setdefault(concept_id, Screened(concept_id, attributes, negated))
+            item = Screened(
+                concept_id, attributes, status is Status.NEGATED, status is Status.RESOLVED or _ends(reading, place)
+            )
+            found.setdefault(concept_id, item)
     items = dict.fromkeys(screened) if screened else dict.fromkeys(found)
     measures = frozenset(
         label for label in LABELS if any(asked(c.start) for c in reading.cues.all(f"label_{label}"))
     )
     age = any(asked(c.start) for c in reading.cues.all("ask_age"))
-    return Question(tuple(found.get(i, Screened(i, {})) for i in items), measures, age)
+    plain = not reading.cues.all("ask_booking")
+    detail = plain and bool(items or measures or reading.cues.all("ask_detail"))
+    count = plain and bool(reading.cues.all("ask_count"))
+    return Question(
+        tuple(found.get(i, Screened(i, {})) for i in items), measures, age, detail, count, _options(text)
+    )
+
+
+_OPTION = re.compile(r"(?:^|[\s,，;；:：(（])(?:[1-6]|[A-Fa-f])\s*[.)、:：）]?\s+(?=\S)|(?:^|[\s;；:：])[1-6][.)、]")
+
+
+def _options(text: str) -> tuple[str, ...]:
+    """The texts of a choice numbered 1, 2, 3 or a, b, c; empty where there is none."""
+    marks = list(_OPTION.finditer(text))
+    if len(marks) < 2:
+        return ()
+    ends = [m.start() for m in marks[1:]] + [len(text)]
+    return tuple(text[m.end() : end].strip(" ;；,，.。?？") for m, end in zip(marks, ends, strict=True))
+
+
+_NTH = {
+    "1": 0, "a": 0, "一": 0, "first": 0, "one": 0, "2": 1, "b": 1, "二": 1, "second": 1, "two": 1,
+    "3": 2, "c": 2, "三": 2, "third": 2, "three": 2, "4": 3, "d": 3, "四": 3, "fourth": 3,
+}  # fmt: skip
+
+
+def chosen(reading: Reading, question: Question) -> str | None:
+    """The text of the option that an answer picks: "2", "b", "the second one", 第二个."""
+    words = [w for w in reading.tokens.words[:4] if w not in ("第", "个", "种", "项", "选", "the", "option", "number", "no")]
+    index = _NTH.get(words[0]) if words else None
+    return question.options[index] if index is not None and index < len(question.options) else None
+
+
+def _ends(reading: Reading, place: int) -> bool:
+    """ "Has the bleeding stopped?", 血止住了吗."""
+    low, high = reading.sentences[reading.sentence_of[place]]
+    return reading.cues.any_between("ask_ended", low, high) is not None
 
 
 def _asked_places(reading: Reading) -> Callable[[int], bool]:
@@ -134,8 +181,9 @@ def _answer_start(reading: Reading, said: frozenset[str]) -> int:
 
 
 def _answer(item: Screened, yes: bool, cue: CueHit) -> Answered:
-    """Agreeing with a denial is a denial ("no chest pain, right?" – "right")."""
-    present = yes and not item.negative
+    """Agreeing with a denial is a denial ("no chest pain, right?" – "right"); "has it stopped?" – "no" says that
+    it goes on."""
+    present = yes is not item.ended if item.ended else yes and not item.negative
     return Answered(item, Status.PRESENT if present else Status.NEGATED, cue.start, cue.end)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from nlu.findings.asserted import Asserted
 from nlu.findings.assertion import judge, judge_place
-from nlu.findings.context import Question, last_question, question_of, resolve
+from nlu.findings.context import MAX_ANSWER, Question, chosen, last_question, question_of, resolve
 from nlu.findings.doses import doses
 from nlu.findings.language import detect
 from nlu.findings.lexicon import Knowledge, load_knowledge
@@ -24,6 +24,7 @@ from nlu.findings.types import (
     Cancelled,
     ContextTurn,
     Cue,
+    Details,
     Extraction,
     Finding,
     Profile,
@@ -57,11 +58,14 @@ class Extractor:
         found = numbers(reading.tokens)
         aged = aged_tokens(reading, found)
         judged = judge(reading, self.knowledge.concepts)
-        attributes = attach(reading, judged, durations(reading, found, aged))
+        lasting = durations(reading, found, aged)
+        attributes = attach(reading, judged, lasting)
         findings = [self._finding(reading, a, extra) for a, extra in zip(judged, attributes, strict=True)]
         findings += self._values(reading, measure(reading, found, question.measures, aged))
         findings += self._doses(reading, found)
         findings += self._answers(reading, question, findings)
+        findings += self._counted(reading, question, found)
+        findings += self._picked(reading, question)
         if not detected.supported:
             findings.append(_unsupported(len(text)))
         own, people = profiles(reading, found)
@@ -74,7 +78,8 @@ class Extractor:
             for k in reading.killed
         )
         return Extraction(
-            tuple(findings), own, detected.lang, detected.supported, _concerned(findings), people, cancelled
+            tuple(findings), own, detected.lang, detected.supported, _concerned(findings), people, cancelled,
+            _details(reading, question, findings, lasting),
         )
 
     def _question(self, context: Sequence[ContextTurn], screened: Sequence[str]) -> Question:
@@ -86,10 +91,10 @@ class Extractor:
         judged = judge(reading, self.knowledge.concepts)
         attributes = attach(reading, judged, [])
         items = [
-            (a.hit.id, a.status is Status.NEGATED, a.hit.start, extra)
+            (a.hit.id, a.status, a.hit.start, extra)
             for a, extra in zip(judged, attributes, strict=True)
         ]
-        return question_of(reading, items, screened)
+        return question_of(reading, items, screened, text)
 
     def _values(self, reading: Reading, measured: Sequence[Measured]) -> list[Finding]:
         out = []
@@ -132,6 +137,30 @@ class Extractor:
             out.append(replace(finding, **answered.item.attributes))  # type: ignore[arg-type]
         return out
 
+    def _counted(self, reading: Reading, question: Question, found: Sequence[Number]) -> list[Finding]:
+        """ "How many did you take?" – "16 of the 500s", "all of them"."""
+        if not question.count or not len(reading.tokens):
+            return []
+        many = [n for n in found if n.value >= MANY_TABLETS and n.value <= MAX_TABLETS]
+        lot = reading.cues.any_between("answer_lot", 0, len(reading.tokens))
+        if not many and lot is None:
+            return []
+        span = reading.span(lot.start, lot.end) if lot is not None else reading.span(many[0].start, many[0].end)
+        return [Finding("overdose", Status.PRESENT, Subject.PATIENT, Time.NOW, span, kind="event", assumed=True, answered=True)]  # fmt: skip
+
+    def _picked(self, reading: Reading, question: Question) -> list[Finding]:
+        """A choice between numbered answers says what its text says."""
+        text = chosen(reading, question) if question.options else None
+        if not text:
+            return []
+        option = read(text, self.knowledge, detect(text, None, self.knowledge).codes)
+        judged = judge(option, self.knowledge.concepts)
+        span = reading.span(0, min(3, len(reading.tokens)))
+        return [
+            replace(self._finding(option, a, extra), span=span, cue=None, assumed=True, answered=True)
+            for a, extra in zip(judged, attach(option, judged, []), strict=True)
+        ]
+
     def _finding(self, reading: Reading, a: Asserted, extra: dict[str, str | float]) -> Finding:
         cue = None if a.cue is None else Cue(_cue_kind(a), reading.span(a.cue.start, a.cue.end))
         finding = Finding(
@@ -143,6 +172,33 @@ class Extractor:
 
 def _use(reading: Reading, a: Asserted) -> Use | None:
     return use_of(reading, a.hit.start, a.hit.end) if a.kind == "medicine" else None
+
+
+MANY_TABLETS, MAX_TABLETS = 8, 300
+"""From how many tablets an answer to "how many?" is taken for too many: more than a day's paracetamol."""
+_OWN = frozenset(["symptom", "sign", "event", "crisis", "exposure"])
+
+
+def _details(
+    reading: Reading,
+    question: Question,
+    findings: Sequence[Finding],
+    lasting: Sequence[tuple[float, int, int]],
+) -> Details | None:
+    """What the answer to a question about the complaint adds without naming it again; None where it adds nothing."""
+    if not question.detail or not len(reading.tokens) or len(reading.tokens) > MAX_ANSWER:
+        return None
+    if any(f.kind in _OWN and f.counts for f in findings):
+        return None
+    said: dict[str, str | float] = {}
+    for name, value, *_ in reading.modifiers:
+        said.setdefault(name, value)
+    if lasting:
+        said.setdefault("duration_hours", round(lasting[0][0], 2))
+    over = reading.cues.all("resolved") or said.get("course") == "better"
+    if over or not (said or reading.cues.all("still")):
+        return None
+    return Details(said, reading.span(0, len(reading.tokens)))
 
 
 def _cue_kind(a: Asserted) -> str:

@@ -188,6 +188,15 @@ class Cancelled:
 
 
 @dataclass(frozen=True, slots=True)
+class Details:
+    """What an answer adds to the complaint that the question was about, in words that name no finding: "since
+    Monday", "it was instant", "still there and worse". ``span`` is where it is said."""
+
+    attributes: Mapping[str, str | float]
+    span: tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
 class Extraction:
     """All that was understood in one message. ``profile`` is of the writer, ``people`` holds the profile of each
     other person, ``person`` is whom the message concerns (None: the writer)."""
@@ -199,3 +208,4 @@ class Extraction:
     person: str | None = None
     people: Mapping[str, Profile] = field(default_factory=dict)
     cancelled: tuple[Cancelled, ...] = ()
+    details: Details | None = None
