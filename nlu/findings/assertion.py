@@ -288,7 +288,9 @@ class _Judge:
             r.cues.any_between("ask_word", self.low, self.high)
         ):
             return None
-        if any(r.cues.all(k) for k in ("they", "now", "recent")) or r.cues.any_between("self", self.low, self.high):
+        if any(r.cues.all(k) for k in ("they", "now", "recent")) or r.cues.any_between(
+            "self", self.low, self.high
+        ):
             return None
         found = r.cues.all("purpose")
         return found[0] if found else None
@@ -604,6 +606,8 @@ def _denied_lists(reading: Reading, judged: list[Asserted]) -> None:
     for cue in (*reading.cues.all("neg_listed"), *reading.cues.all("neg_said")):
         if cue.end < len(words) and not _ends_clause(reading, cue.end):
             continue  # 我都没有力气
+        if _of_one_thing(reading, cue):
+            continue
         sentence = reading.sentence_of[cue.start]
         low = reading.sentences[sentence][0]
         if bisect_left(starts, low) == bisect_left(starts, cue.start) and sentence:
@@ -622,6 +626,19 @@ def _denied_lists(reading: Reading, judged: list[Asserted]) -> None:
             inside = a.hit.end > cue.start and cue.start not in a.hit.skipped
             if a.status in (Status.PRESENT, Status.POSSIBLE) and not inside:
                 a.status, a.cue = Status.NEGATED, cue  # but 一滴尿都没有 is the finding itself
+
+
+def _of_one_thing(reading: Reading, cue: CueHit) -> bool:
+    """一点汗都没有, 连尿都没有: all of one thing is missing; no list is denied."""
+    place = cue.start - 1
+    while place >= max(0, cue.start - NEAREST) and reading.tokens.breaks[place + 1] < LIST:
+        if reading.tokens.words[place] in _ONE:
+            return True
+        place -= 1
+    return False
+
+
+_ONE = frozenset("一连半丝毫啥")
 
 
 def _ends_clause(reading: Reading, place: int) -> bool:
@@ -648,6 +665,8 @@ def _family(reading: Reading, judged: list[Asserted]) -> None:
         cue = reading.cues.any_between("family", max(low, a.hit.start - 10), a.hit.start) or (
             reading.cues.any_between("family_after", a.hit.end, min(high, a.hit.end + 6))
         )
+        if cue is not None and a.kind == "context":
+            continue  # 他家里有猎枪
         if cue is None and a.subject is Subject.OTHER and a.person in RELATIVES:
             if a.time is Time.PAST:
                 cue = a.cue

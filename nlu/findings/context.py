@@ -84,7 +84,10 @@ def question_of(
     for concept_id, status, place, attributes in statuses:
         if asked(place):
             item = Screened(
-                concept_id, attributes, status is Status.NEGATED, status is Status.RESOLVED or _ends(reading, place)
+                concept_id,
+                attributes,
+                status is Status.NEGATED,
+                status is Status.RESOLVED or _ends(reading, place),
             )
             found.setdefault(concept_id, item)
     items = dict.fromkeys(screened) if screened else dict.fromkeys(found)
@@ -100,7 +103,9 @@ def question_of(
     )
 
 
-_OPTION = re.compile(r"(?:^|[\s,，;；:：(（])(?:[1-6]|[A-Fa-f])\s*[.)、:：）]?\s+(?=\S)|(?:^|[\s;；:：])[1-6][.)、]")
+_OPTION = re.compile(
+    r"(?:^|[\s,，;；:：(（])(?:[1-6]|[A-Fa-f])\s*[.)、:：）]?\s+(?=\S)|(?:^|[\s;；:：])[1-6][.)、]"
+)
 
 
 def _options(text: str) -> tuple[str, ...]:
@@ -120,7 +125,11 @@ _NTH = {
 
 def chosen(reading: Reading, question: Question) -> str | None:
     """The text of the option that an answer picks: "2", "b", "the second one", 第二个."""
-    words = [w for w in reading.tokens.words[:4] if w not in ("第", "个", "种", "项", "选", "the", "option", "number", "no")]
+    words = [
+        w
+        for w in reading.tokens.words[:4]
+        if w not in ("第", "个", "种", "项", "选", "the", "option", "number", "no")
+    ]
     index = _NTH.get(words[0]) if words else None
     return question.options[index] if index is not None and index < len(question.options) else None
 

@@ -78,7 +78,13 @@ class Extractor:
             for k in reading.killed
         )
         return Extraction(
-            tuple(findings), own, detected.lang, detected.supported, _concerned(findings), people, cancelled,
+            tuple(findings),
+            own,
+            detected.lang,
+            detected.supported,
+            _concerned(findings),
+            people,
+            cancelled,
             _details(reading, question, findings, lasting),
         )
 
@@ -91,8 +97,7 @@ class Extractor:
         judged = judge(reading, self.knowledge.concepts)
         attributes = attach(reading, judged, [])
         items = [
-            (a.hit.id, a.status, a.hit.start, extra)
-            for a, extra in zip(judged, attributes, strict=True)
+            (a.hit.id, a.status, a.hit.start, extra) for a, extra in zip(judged, attributes, strict=True)
         ]
         return question_of(reading, items, screened, text)
 
@@ -145,7 +150,9 @@ class Extractor:
         lot = reading.cues.any_between("answer_lot", 0, len(reading.tokens))
         if not many and lot is None:
             return []
-        span = reading.span(lot.start, lot.end) if lot is not None else reading.span(many[0].start, many[0].end)
+        span = (
+            reading.span(lot.start, lot.end) if lot is not None else reading.span(many[0].start, many[0].end)
+        )
         return [Finding("overdose", Status.PRESENT, Subject.PATIENT, Time.NOW, span, kind="event", assumed=True, answered=True)]  # fmt: skip
 
     def _picked(self, reading: Reading, question: Question) -> list[Finding]:
