@@ -16,7 +16,7 @@ from bot.triage.conditions import Fact, Facts
 from bot.triage.level import Level
 from bot.triage.rules import Rule, Ruleset
 from nlu.findings.lexicon import Knowledge
-from nlu.findings.types import Extraction, Finding, Profile, Subject
+from nlu.findings.types import Extraction, Finding, Profile, Status, Subject, Time
 
 DEFAULT_LEVELS: Mapping[str, Level] = {
     "symptom": Level.ROUTINE,
@@ -225,6 +225,8 @@ def _default(findings: Sequence[Finding], hits: Sequence[RuleHit], knowledge: Kn
     level = Level.NONE
     judged = {(h.who, i) for h in hits for i in h.finding_ids}
     for finding in findings:
+        if _just_over(finding):
+            level = max(level, Level.SELF_CARE)
         if not finding.counts or finding.value is not None or (finding.who, finding.id) in judged:
             continue
         concept = knowledge.concepts.get(finding.id)
@@ -233,6 +235,16 @@ def _default(findings: Sequence[Finding], hits: Sequence[RuleHit], knowledge: Kn
         else:
             level = max(level, DEFAULT_LEVELS.get(finding.kind, Level.NONE))
     return level
+
+
+def _just_over(finding: Finding) -> bool:
+    """ "Nosebleed this morning, it stopped": over, but lately; advice on care at home still helps."""
+    return (
+        finding.status is Status.RESOLVED
+        and finding.time is not Time.PAST
+        and finding.kind in ("symptom", "sign", "event")
+        and finding.subject in (Subject.PATIENT, Subject.OTHER)
+    )
 
 
 def _considered(findings: Sequence[Finding], extraction: Extraction) -> tuple[Considered, ...]:

@@ -123,6 +123,9 @@ _NTH = {
 }  # fmt: skip
 
 
+_AROUND_NTH = frozenset(["第", "个", "种", "项", "选", "the", "option", "number", "no"])
+
+
 def chosen(reading: Reading, question: Question) -> str | None:
     """The text of the option that an answer picks: "2", "b", "the second one", 第二个."""
     words = [

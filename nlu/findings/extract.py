@@ -153,7 +153,8 @@ class Extractor:
         span = (
             reading.span(lot.start, lot.end) if lot is not None else reading.span(many[0].start, many[0].end)
         )
-        return [Finding("overdose", Status.PRESENT, Subject.PATIENT, Time.NOW, span, kind="event", assumed=True, answered=True)]  # fmt: skip
+        finding = Finding("overdose", Status.PRESENT, Subject.PATIENT, Time.NOW, span, kind="event")
+        return [replace(finding, assumed=True, answered=True)]
 
     def _picked(self, reading: Reading, question: Question) -> list[Finding]:
         """A choice between numbered answers says what its text says."""

@@ -41,22 +41,28 @@ FRAMES = {
     },
 }
 WORDS = {
-    "en": """chest pain; crushing chest pain; chest tightness; trouble breathing; shortness of breath; a severe headache;
-    a thunderclap headache; slurred speech; a droopy face; weakness on one side; a seizure; double vision; sudden vision loss;
-    confusion; coughing up blood; blood in my vomit; black tarry stools; blood in my urine; blood in my stools; a swollen calf;
-    a swollen tongue; swelling of the throat; a swollen face; a rash that doesn't fade; fainting spells; severe stomach pain;
-    severe abdominal pain; jaundice; a broken leg; a fractured wrist; a deep cut; heavy vaginal bleeding; heavy bleeding;
-    testicular pain; hallucinations; numbness in my groin; loss of bladder control; a stroke; a heart attack; meningitis; sepsis;
-    appendicitis; an ectopic pregnancy; pneumonia; heat stroke; a miscarriage; a collapsed lung; shingles; cellulitis;
-    sudden hearing loss; a hot swollen joint; an asthma attack; a severe allergic reaction; anaphylaxis; a head injury; a blood clot;
-    carbon monoxide poisoning; a snake bite; an electric shock; a twisted testicle; a detached retina; a mini stroke; whooping cough;
-    a chemical burn; measles; malaria; a stab wound; paralysis of one arm; a miscarriage; chest pain going down the left arm;
-    pre-eclampsia; a dislocated shoulder; a human bite; rigors; a spinal injury; dengue; mumps; scarlet fever""",
-    "zh": """胸痛; 胸闷; 呼吸困难; 喘不上气; 剧烈头痛; 口齿不清; 嘴歪; 半边身子没力气; 抽搐; 看东西重影; 突然看不见; 神志不清; 咳血;
-    吐血; 拉黑便; 尿血; 便血; 小腿肿; 舌头肿; 喉咙肿; 脸肿; 晕倒; 昏迷; 肚子剧痛; 黄疸; 骨折; 大出血; 阴道大出血; 睾丸痛; 幻觉;
-    中风; 脑梗; 心梗; 脑膜炎; 败血症; 阑尾炎; 宫外孕; 肺炎; 中暑; 流产; 气胸; 带状疱疹; 蜂窝织炎; 突发耳聋; 哮喘发作; 严重过敏;
-    过敏性休克; 头部受伤; 血栓; 煤气中毒; 被蛇咬; 触电; 睾丸扭转; 视网膜脱离; 百日咳; 麻疹; 疟疾; 偏瘫; 脱臼; 登革热; 腮腺炎;
-    猩红热; 子痫; 窒息; 心绞痛; 脑出血; 休克; 溺水; 食物中毒; 农药中毒; 一氧化碳中毒; 胃穿孔; 肺栓塞; 主动脉夹层; 酮症酸中毒""",
+    "en": """chest pain; crushing chest pain; chest tightness; trouble breathing; shortness of breath;
+    a severe headache; a thunderclap headache; slurred speech; a droopy face; weakness on one side;
+    a seizure; double vision; sudden vision loss; confusion; coughing up blood; blood in my vomit;
+    black tarry stools; blood in my urine; blood in my stools; a swollen calf; a swollen tongue;
+    swelling of the throat; a swollen face; a rash that doesn't fade; fainting spells;
+    severe stomach pain; severe abdominal pain; jaundice; a broken leg; a fractured wrist; a deep cut;
+    heavy vaginal bleeding; heavy bleeding; testicular pain; hallucinations; numbness in my groin;
+    loss of bladder control; a stroke; a heart attack; meningitis; sepsis; appendicitis;
+    an ectopic pregnancy; pneumonia; heat stroke; a miscarriage; a collapsed lung; shingles; cellulitis;
+    sudden hearing loss; a hot swollen joint; an asthma attack; a severe allergic reaction; anaphylaxis;
+    a head injury; a blood clot; carbon monoxide poisoning; a snake bite; an electric shock;
+    a twisted testicle; a detached retina; a mini stroke; whooping cough; a chemical burn; measles;
+    malaria; a stab wound; paralysis of one arm; chest pain going down the left arm; pre-eclampsia;
+    a dislocated shoulder; a human bite; rigors; a spinal injury; dengue; mumps; scarlet fever""",
+    "zh": """胸痛; 胸闷; 呼吸困难; 喘不上气; 剧烈头痛; 口齿不清; 嘴歪; 半边身子没力气; 抽搐;
+    看东西重影; 突然看不见; 神志不清; 咳血; 吐血; 拉黑便; 尿血; 便血; 小腿肿; 舌头肿;
+    喉咙肿; 脸肿; 晕倒; 昏迷; 肚子剧痛; 黄疸; 骨折; 大出血; 阴道大出血; 睾丸痛;
+    幻觉; 中风; 脑梗; 心梗; 脑膜炎; 败血症; 阑尾炎; 宫外孕; 肺炎; 中暑; 流产;
+    气胸; 带状疱疹; 蜂窝织炎; 突发耳聋; 哮喘发作; 严重过敏; 过敏性休克; 头部受伤; 血栓;
+    煤气中毒; 被蛇咬; 触电; 睾丸扭转; 视网膜脱离; 百日咳; 麻疹; 疟疾; 偏瘫; 脱臼;
+    登革热; 腮腺炎; 猩红热; 子痫; 窒息; 心绞痛; 脑出血; 休克; 溺水; 食物中毒;
+    农药中毒; 一氧化碳中毒; 胃穿孔; 肺栓塞; 主动脉夹层; 酮症酸中毒""",
 }
 
 
