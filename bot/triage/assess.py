@@ -28,6 +28,9 @@ DEFAULT_LEVELS: Mapping[str, Level] = {
 """The level of a message that has a counting finding of this kind and fires no rule, unless the vocabulary's
 ``default_level`` says otherwise. Conditions, medicines, risks, contexts and bare values alone: none."""
 
+LATELY_HOURS = 48.0
+"""What has been over for longer needs no advice any more."""
+
 PATH_ORDER = ("crisis", "abuse", "poisoning", "maternity")
 """Which fixed answer goes first where several rules of one level ask for one."""
 
@@ -242,6 +245,7 @@ def _just_over(finding: Finding) -> bool:
     return (
         finding.status is Status.RESOLVED
         and finding.time is not Time.PAST
+        and (finding.duration_hours is None or finding.duration_hours <= LATELY_HOURS)
         and finding.kind in ("symptom", "sign", "event")
         and finding.subject in (Subject.PATIENT, Subject.OTHER)
     )

@@ -140,6 +140,8 @@ FAMILIES = [
     *(("zh", name) for name in CHINESE),
 ]
 MINIMUM_TEXTS = 5000
+SEED, SAMPLE = 20261126, 420
+"""Messages of a language that are rewritten in every way: the open half grows with every author, the test need not."""
 FLOOR = 0.005
 """Goal T5: at most this share of all rewritten texts may fall; the goal is none."""
 LETTER_SLIPS = frozenset(["swapped letters", "dropped letter", "doubled letter"])
@@ -150,7 +152,8 @@ SLIP_ALLOWANCE = 0.025
 @cache
 def read_rightly(lang: str) -> tuple[tuple[Labelled, Level], ...]:
     """Must-escalate messages of the open half and the level that they get unchanged."""
-    outcomes = evaluate(c for c in load_labelled("open") if c.lang == lang and c.level >= Level.URGENT)
+    grave = [c for c in load_labelled("open") if c.lang == lang and c.level >= Level.URGENT]
+    outcomes = evaluate(random.Random(SEED).sample(grave, min(SAMPLE, len(grave))))
     return tuple((o.case, o.given) for o in outcomes if not o.under)
 
 
