@@ -62,13 +62,16 @@ YES_IS_MILD = frozenset(
         "known",
         "press",
         "stopped",
+        "goes",
+        "calms",
+        "coping",
     ]
 )
 BEST = {
     "phlegm": "dry", "drinking": "well", "poo": "normal", "extent": "small", "sleep": "fine", "move": "well",
     "often": "few", "function": "normal", "course": "better", "severity": "mild", "source_sign": "nothing",
     "onset": "gradual", "kind": "unsteady", "sex_asked": "woman", "reliever": "none", "length": "short",
-    "headache_now": "none", "trigger": "plain", "amount": "drops", "looks": "thread",
+    "headache_now": "none", "trigger": "plain", "amount": "drops", "looks": "thread", "feeds": "well", "sides": "both",
 }  # fmt: skip
 
 

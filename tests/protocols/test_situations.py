@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from bot.dialogue.flow import Step
+from bot.dialogue.flow import RANK, Step
 from bot.dialogue.protocol_loader import load_protocols
 from bot.dialogue.protocol_types import Protocol, Protocols
 from bot.dialogue.symptom_check import SymptomCheck
@@ -87,6 +87,57 @@ def levels(protocol: Protocol) -> set[str]:
 @pytest.mark.parametrize("protocol_id", sorted(PROTOCOLS.by_id))
 def test_every_level_of_every_protocol_has_a_situation(protocol_id: str) -> None:
     assert {row["is"] for row in SITUATIONS.get(protocol_id, ())} == levels(PROTOCOLS.by_id[protocol_id])
+
+
+def person_of(node: Any) -> tuple[dict[str, Any], list[str]]:
+    """Somebody for whom a variant's condition holds: profile, and findings told beside the complaint."""
+    if isinstance(node, str):
+        return dict(ADULT), [node]
+    if "any" in node:
+        return person_of(node["any"][0])
+    if "all" in node:
+        profile: dict[str, Any] = {}
+        for part in node["all"]:
+            profile |= person_of(part)[0]
+        return profile, []
+    if "age_years" in node:
+        limits = node["age_years"]
+        return {"age_years": limits["max"] * 0.9 if "max" in limits else limits["min"] + 1.0}, []
+    return {"age_years": 30.0, "sex": "female", **node}, []
+
+
+VARIANTS = [(p.id, n) for p in PROTOCOLS.by_id.values() for n, _ in enumerate(p.variants)]
+
+
+@pytest.mark.parametrize("lang", LANGS)
+@pytest.mark.parametrize(("protocol_id", "number"), VARIANTS, ids=[f"{i}-{n}" for i, n in VARIANTS])
+def test_a_variant_reaches_the_people_it_is_for(
+    check: SymptomCheck, protocol_id: str, number: int, lang: str
+) -> None:
+    """Its warning signs are asked and count, and its advice is given; for a man of 34 neither happens."""
+    protocol = PROTOCOLS.by_id[protocol_id]
+    variant = protocol.variants[number]
+    profile, beside = person_of(variant.when)
+    says = [*protocol.concepts[:1], *beside]
+    for screen in variant.screens:
+        for sign in screen.signs:
+            step = begin(check, protocol, lang, profile, says)
+            asked = False
+            while not step.done:
+                label = PROTOCOLS.signs[sign][lang]
+                now = any(label == b.payload for b in step.replies[0].buttons)
+                asked |= now
+                text = label if now else mild_answer(PROTOCOLS, step, lang)
+                step = check.answer(step.state, text, [], {}, lang)
+            assert asked or sign in step.state["present"], sign
+            assert step.outcome is not None
+            assert RANK[step.outcome.level] >= RANK[str(screen.level)], sign
+    step = begin(check, protocol, lang, profile, says)
+    while not step.done:
+        step = check.answer(step.state, mild_answer(PROTOCOLS, step, lang), [], {}, lang)
+    assert step.outcome is not None and step.outcome.level != "emergency"
+    assert {line[lang] for line in variant.advice} <= set(step.outcome.advice)
+    assert {line[lang] for line in variant.come_back} <= set(step.outcome.come_back)
 
 
 def test_there_are_enough_complaints(protocols: Protocols) -> None:
