@@ -114,7 +114,7 @@ VARIANTS = [(p.id, n) for p in PROTOCOLS.by_id.values() for n, _ in enumerate(p.
 def test_a_variant_reaches_the_people_it_is_for(
     check: SymptomCheck, protocol_id: str, number: int, lang: str
 ) -> None:
-    """Its warning signs are asked and count, and its advice is given; for a man of 34 neither happens."""
+    """Its warning signs are asked and count, and its advice is given."""
     protocol = PROTOCOLS.by_id[protocol_id]
     variant = protocol.variants[number]
     profile, beside = person_of(variant.when)
