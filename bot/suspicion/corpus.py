@@ -1,6 +1,7 @@
 """What the second reader is trained on: our own sentences alone, each with its danger and its family.
 
-Four kinds: sentences collected from the twin tests of the rules, the open half of the evaluation, utterances of the
+Five kinds: sentences collected from the twin tests of the rules, the open half of the evaluation, messages written
+blind for training, utterances of the
 intents, and questions made of the articles' titles. The unseen halves of evaluation and intents are never read.
 """
 
@@ -78,7 +79,8 @@ def sources() -> list[Path]:
     from generation.passages import KNOWLEDGE_DIR
     from nlu.examples import DATA
 
-    found = [*SENTENCES.glob("*.yml"), *(EVALUATION_DIR / "open").glob("*.yml")]
+    found = [*SENTENCES.glob("*.yml"), *(EVALUATION_DIR / "open").glob("*.yml"),
+             *(EVALUATION_DIR / "training").glob("*.yml")]  # fmt: skip
     for lang in LANGUAGES:
         found += [*(DATA / lang).glob("*.yml"), *(KNOWLEDGE_DIR / lang).glob("*.md")]
     return sorted(found)
@@ -101,7 +103,7 @@ def judged(case: Labelled, annotator: Annotator, assessment: Assessment) -> Exam
 
 
 def _judged(annotator: Annotator) -> Iterator[Example]:
-    for case in load_labelled("open"):
+    for case in (*load_labelled("open"), *load_labelled("training")):
         example = judged(case, annotator, annotator.read(case.request))
         if example is not None:
             yield example
