@@ -22,6 +22,8 @@ SOME = "some"
 """A bare yes to a list of warning signs, twice."""
 ATTRIBUTES = ("severity", "onset", "side", "course", "duration_hours")
 _COUNTING = frozenset({"present", "possible"})
+_WORRIES = frozenset({"sti_worry", "adhd_worry", "developmental_worry"})
+"""A worry is there as soon as it is told: 我担心得了性病 says "perhaps" of the illness, not of the worry."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,7 @@ def merge(state: State, findings: Iterable[Mapping[str, Any]], profile: Mapping[
             state["values"] = {**state.get("values", {}), id_: finding["value"]}
             new.append(id_)
             continue
-        if status in _COUNTING:
+        if status in _COUNTING or (status == "hypothetical" and id_ in _WORRIES):
             if id_ not in present:
                 new.append(id_)
             attributes = {k: finding[k] for k in ATTRIBUTES if finding.get(k) is not None}
