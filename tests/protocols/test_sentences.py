@@ -1,4 +1,4 @@
-"""Each symptom check is opened by what people write (``sentences.yml``): the shipped lexicon, the case and the choice."""
+"""Each symptom check is opened by what people write (``sentences.yml``): the lexicon as shipped, and the choice."""
 
 from __future__ import annotations
 
