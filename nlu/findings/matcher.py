@@ -1,10 +1,11 @@
 """Finds every pattern of a language in a token list, in time that grows with the length only.
 
-Patterns become one automaton that shares equal beginnings. From each token the automaton is followed until it
-dies; a state is entered at most once per place and start, so the work per start is bounded by the longest
-pattern and no input can make it run away. It reports which tokens a gap skipped, so that "chest ..3 pain" over
-"chest is not in pain" is not taken for an affirmation. A large class (the names of medicines) has an automaton of
-its own: where it matches is found first, and stands for one symbol of any length in the others. It knows no meaning.
+Patterns become one automaton that shares equal beginnings. From each token it is followed until it dies, all the
+states that the same words lead to as one group, made when it is first met; behind a gap a group goes on at most once
+per place and start, so the work per start is bounded by the longest pattern and no input can make it run away. It
+reports which tokens a gap skipped, so that "chest ..3 pain" over "chest is not in pain" is not taken for an
+affirmation. A large class (the names of medicines) has an automaton of its own: where it matches is found first, and
+stands for one symbol of any length in the others. It knows no meaning.
 """
 
 from __future__ import annotations
@@ -22,26 +23,41 @@ MAX_PREFIX = 24
 
 
 class _Node:
-    """A state. ``edges`` symbol → next states: a list as built, a tuple once :func:`_reached` has added what is
-    reached for free; most are never visited, so that is done on the first visit. ``gaps`` (size, state) as built,
-    ``leaps`` symbol → (size, states) made of them on the first visit; ``outs`` the patterns that end here."""
+    """A state as built. ``edges`` symbol → next states, ``empties`` reached for free, ``gaps`` (size, state behind);
+    ``outs`` the patterns that end here."""
 
-    __slots__ = ("edges", "empties", "gaps", "leaps", "outs", "reach", "shared")
+    __slots__ = ("edges", "empties", "gaps", "outs", "shared")
 
     def __init__(self) -> None:
-        self.edges: dict[str, list[_Node] | tuple[_Node, ...]] = {}
+        self.edges: dict[str, list[_Node]] = {}
         self.gaps: list[tuple[int, _Node]] = []
         self.empties: list[_Node] = []
         self.outs: list[int] = []
         self.shared: dict[Element, _Node] = {}
-        self.leaps: Leaps | None = None
-        self.reach = -1
 
 
 Jump = tuple[str, int, tuple[int, ...]]
 """A large class that matches from a place: (its symbol, the place behind it, tokens that only a gap covered)."""
 
-Leaps = dict[str, tuple[tuple[int, tuple[_Node, ...]], ...]]
+
+class _Group:
+    """The states that the same words lead to, followed as one. ``edges`` symbol → the next group, or the states of
+    which it will be made; ``leaps`` symbol → (size of the gap, group behind it), None where no state has a gap."""
+
+    __slots__ = ("edges", "leaps", "outs", "reach")
+
+    def __init__(self, nodes: tuple[_Node, ...]) -> None:
+        self.outs = tuple(dict.fromkeys(payload for node in nodes for payload in node.outs))
+        self.edges: dict[str, _Group | list[_Node]] = {}
+        for node in nodes:
+            for symbol, targets in node.edges.items():
+                known = self.edges.get(symbol)
+                self.edges[symbol] = [*known, *targets] if isinstance(known, list) else targets
+        self.leaps: dict[str, tuple[tuple[int, _Group], ...]] | list[tuple[int, _Node]] | None = None
+        gaps = [gap for node in nodes for gap in node.gaps]
+        self.reach = max((size for size, _ in gaps), default=-1)
+        if gaps:
+            self.leaps = gaps
 
 
 class Match(NamedTuple):
@@ -69,13 +85,13 @@ class Matcher:
         self._layers = [
             (
                 [_symbol(name) for name, _ in layer],
-                self._root_of((m, number) for number, (_, members) in enumerate(layer) for m in members),
+                self._automaton((m, number) for number, (_, members) in enumerate(layer) for m in members),
             )
             for layer in _layered(shared or {})
         ]
-        self._root = self._root_of(patterns)
+        self._whole = self._automaton(patterns)
 
-    def _root_of(self, patterns: Iterable[tuple[Sequence[Element], int]]) -> _Node:
+    def _automaton(self, patterns: Iterable[tuple[Sequence[Element], int]]) -> _Automaton:
         root = _Node()
         for elements, payload in patterns:
             node = root
@@ -84,7 +100,7 @@ class Matcher:
             if payload not in node.outs:
                 node.outs.append(payload)
         _forget(root)
-        return root
+        return _Automaton(root)
 
     def _extend(self, node: _Node, element: Element) -> _Node:
         known = node.shared.get(element)
@@ -150,15 +166,15 @@ class Matcher:
         walls = [s == HARD or (s >= LIST and not symbols[i][0].isascii()) for i, s in enumerate(breaks)]
         soft = _ends([HARD if w else 0 for w in walls], total)
         text = _Text(symbols, walls, _ends(breaks, total), soft, total, [None] * total, {})
-        for names, root in self._layers:
-            found = _matches(root, text)
+        for names, automaton in self._layers:
+            found = automaton.matches(text)
             jumps: dict[int, dict[Jump, None]] = {}
             for match in found:
                 jump = (names[match.payload], match.end, match.skipped)
                 jumps.setdefault(match.start, {})[jump] = None
             for place, ways in jumps.items():
                 text.jumps[place] = (*text.jumps.get(place, ()), *ways)
-        return _matches(self._root, text._replace(windows=[None] * total))
+        return self._whole.matches(text._replace(windows=[None] * total))
 
 
 def _symbol(name: str) -> str:
@@ -189,26 +205,6 @@ def _uses(members: Iterable[Sequence[Element]]) -> set[str]:
     return found
 
 
-def _matches(root: _Node, text: _Text) -> list[Match]:
-    """All matches of one automaton, in order of their start."""
-    out: list[Match] = []
-    roots = root.edges
-    for start in range(text.total):
-        for symbol in text.symbols[start]:
-            first = roots.get(symbol)
-            if first is not None:
-                if isinstance(first, list):
-                    first = roots[symbol] = _reached(first)
-                _run(first, start, start + 1, (), text, out)
-        for symbol, end, skipped in text.jumps.get(start, ()):
-            first = roots.get(symbol)
-            if first is not None:
-                if isinstance(first, list):
-                    first = roots[symbol] = _reached(first)
-                _run(first, start, end, skipped, text, out)
-    return out
-
-
 class _Text(NamedTuple):
     """What a run needs of the text: ``hard`` and ``soft`` say for each place where its sentence or clause ends,
     ``windows`` (filled on demand) which symbols the longest gap from a place could meet, ``jumps`` which large
@@ -231,48 +227,99 @@ def _ends(breaks: Sequence[int], total: int) -> list[int]:
     return out
 
 
-def _run(
-    first: tuple[_Node, ...], start: int, place: int, skipped: tuple[int, ...], text: _Text, out: list[Match]
-) -> None:
-    """Follow the automaton from ``place``, behind what it began with. Gaps are entered once per state and place."""
-    symbols, walls, hard, _, total, windows, jumps = text
-    stack: list[tuple[_Node, int, tuple[int, ...]]] = [(s, place, skipped) for s in first]
-    entered: set[tuple[int, int]] | None = None
-    while stack:
-        state, at, skipped = stack.pop()
-        for payload in state.outs:
-            out.append(Match(start, at, payload, skipped))
-        if at >= total or hard[at] == at:
-            continue
-        edges = state.edges
-        if edges and not walls[at]:
-            for symbol in symbols[at]:
-                after = edges.get(symbol)
-                if after is not None:
-                    if isinstance(after, list):
-                        after = edges[symbol] = _reached(after)
-                    for nxt in after:
-                        stack.append((nxt, at + 1, skipped))
-            for symbol, end, over in jumps.get(at, ()) if jumps else ():
-                after = edges.get(symbol)
-                if after is not None:
-                    if isinstance(after, list):
-                        after = edges[symbol] = _reached(after)
-                    stack.extend((nxt, end, skipped + over) for nxt in after)
-        if not state.gaps:
-            continue
-        leaps = state.leaps if state.leaps is not None else _open_gaps(state)
-        window = windows[at]
-        if window is None:
-            window = windows[at] = _window(text, at, min(at + MAX_GAP + 1, hard[at]))
-        if leaps.keys().isdisjoint(window):
-            continue
-        if entered is None:
-            entered = set()
-        elif (id(state), at) in entered:
-            continue
-        entered.add((id(state), at))
-        _leap(state, leaps, at, skipped, text, stack)
+class _Automaton:
+    """Patterns ready to be followed. Grows by the groups that texts lead to, each made once."""
+
+    def __init__(self, root: _Node) -> None:
+        self._groups: dict[frozenset[int], _Group] = {}
+        self._kept: list[tuple[_Node, ...]] = []
+        self._start = _Group((root,))
+
+    def matches(self, text: _Text) -> list[Match]:
+        """All matches, in order of their start."""
+        out: list[Match] = []
+        edges = self._start.edges
+        for start in range(text.total):
+            for symbol in text.symbols[start]:
+                first = edges.get(symbol)
+                if first is not None:
+                    if first.__class__ is list:
+                        first = self._next(edges, symbol)
+                    self._run(first, start, start + 1, (), text, out)  # type: ignore[arg-type]
+            for symbol, end, skipped in text.jumps.get(start, ()):
+                if symbol in edges:
+                    self._run(self._next(edges, symbol), start, end, skipped, text, out)
+        return out
+
+    def _group(self, nodes: Iterable[_Node]) -> _Group:
+        reached = _reached(nodes)
+        key = frozenset(map(id, reached))
+        known = self._groups.get(key)
+        if known is None:
+            known = self._groups[key] = _Group(reached)
+            self._kept.append(reached)  # while the states live, no other gets their ids
+        return known
+
+    def _next(self, edges: dict[str, _Group | list[_Node]], symbol: str) -> _Group:
+        known = edges[symbol]
+        if isinstance(known, list):
+            known = edges[symbol] = self._group(known)
+        return known
+
+    def _open(self, group: _Group) -> dict[str, tuple[tuple[int, _Group], ...]]:
+        """Its ``leaps``, made on the first visit."""
+        found: dict[str, dict[int, list[_Node]]] = {}
+        assert isinstance(group.leaps, list)
+        for size, behind in group.leaps:
+            for entry in _reached([behind]):
+                for symbol, nodes in entry.edges.items():
+                    found.setdefault(symbol, {}).setdefault(size, []).extend(nodes)
+        group.leaps = {
+            symbol: tuple((size, self._group(nodes)) for size, nodes in ways.items())
+            for symbol, ways in found.items()
+        }
+        return group.leaps
+
+    def _run(
+        self, first: _Group, start: int, place: int, skipped: tuple[int, ...], text: _Text, out: list[Match]
+    ) -> None:
+        """Follow from ``place``, behind what ``first`` began with."""
+        symbols, walls, hard, _, total, windows, jumps = text
+        stack: list[tuple[_Group, int, tuple[int, ...]]] = [(first, place, skipped)]
+        entered: set[tuple[int, int]] | None = None
+        while stack:
+            group, at, skipped = stack.pop()
+            for payload in group.outs:
+                out.append(Match(start, at, payload, skipped))
+            if at >= total or hard[at] == at:
+                continue
+            edges = group.edges
+            if edges and not walls[at]:
+                for symbol in symbols[at]:
+                    after = edges.get(symbol)
+                    if after is not None:
+                        if after.__class__ is list:
+                            after = self._next(edges, symbol)
+                        stack.append((after, at + 1, skipped))  # type: ignore[arg-type]
+                for symbol, end, over in jumps.get(at, ()) if jumps else ():
+                    if symbol in edges:
+                        stack.append((self._next(edges, symbol), end, skipped + over))
+            leaps = group.leaps
+            if leaps is None:
+                continue
+            if leaps.__class__ is list:
+                leaps = self._open(group)
+            window = windows[at]
+            if window is None:
+                window = windows[at] = _window(text, at, min(at + MAX_GAP + 1, hard[at]))
+            if leaps.keys().isdisjoint(window):  # type: ignore[union-attr]
+                continue
+            if entered is None:
+                entered = set()
+            elif (id(group), at) in entered:
+                continue
+            entered.add((id(group), at))
+            _leap(group.reach, leaps, at, skipped, text, stack)  # type: ignore[arg-type]
 
 
 def _window(text: _Text, low: int, high: int) -> frozenset[str]:
@@ -284,47 +331,29 @@ def _window(text: _Text, low: int, high: int) -> frozenset[str]:
 
 
 def _leap(
-    state: _Node,
-    leaps: Leaps,
+    reach: int,
+    leaps: Mapping[str, Sequence[tuple[int, _Group]]],
     at: int,
     skipped: tuple[int, ...],
     text: _Text,
-    stack: list[tuple[_Node, int, tuple[int, ...]]],
+    stack: list[tuple[_Group, int, tuple[int, ...]]],
 ) -> None:
     """Everything that may follow after a gap that begins at ``at``."""
     near = text.soft[at]
-    for place in range(at, min(at + state.reach + 1, text.hard[at])):
+    for place in range(at, min(at + reach + 1, text.hard[at])):
         for symbol in text.symbols[place]:
-            for size, targets in leaps.get(symbol, ()):
+            for size, behind in leaps.get(symbol, ()):
                 if place - at <= size and (place < near or size > NEAR_GAP):
                     jumped = (*skipped, *range(at, place)) if place > at else skipped
-                    stack.extend((nxt, place + 1, jumped) for nxt in targets)
+                    stack.append((behind, place + 1, jumped))
         for symbol, end, over in text.jumps.get(place, ()) if text.jumps else ():
-            for size, targets in leaps.get(symbol, ()):
+            for size, behind in leaps.get(symbol, ()):
                 if place - at <= size and (place < near or size > NEAR_GAP):
-                    jumped = (*skipped, *range(at, place), *over)
-                    stack.extend((nxt, end, jumped) for nxt in targets)
+                    stack.append((behind, end, (*skipped, *range(at, place), *over)))
 
 
 def _link(node: _Node, symbol: str, end: _Node) -> None:
-    known = node.edges.get(symbol)
-    if isinstance(known, list):
-        known.append(end)
-    else:
-        node.edges[symbol] = [end]
-
-
-def _open_gaps(node: _Node) -> Leaps:
-    """``leaps`` and ``reach`` of a state from its gaps."""
-    found: dict[str, dict[tuple[int, int], tuple[int, tuple[_Node, ...]]]] = {}
-    for size, nxt in node.gaps:
-        node.reach = max(node.reach, size)
-        for entry in _reached([nxt]):
-            for symbol, nodes in list(entry.edges.items()):
-                targets = _reached(nodes) if isinstance(nodes, list) else nodes
-                found.setdefault(symbol, {})[(id(entry), size)] = (size, targets)
-    node.leaps = {symbol: tuple(ways.values()) for symbol, ways in found.items()}
-    return node.leaps
+    node.edges.setdefault(symbol, []).append(end)
 
 
 def _reached(nodes: Iterable[_Node]) -> tuple[_Node, ...]:
