@@ -251,12 +251,13 @@ def _of_unnamed(
     """The profiles, where an age or a word belongs to somebody whom no finding names: "boiling kettle over her
     chest, she's 1" is no writer aged one, 两岁的从床上摔下来 tells of the child. Where the writer says "I" an age
     stays theirs."""
-    if _says_self(reading):
-        return own, people
+    self_said = _says_self(reading)
     if _concerned(findings) == "other" and "other" not in people:
-        if len(people) == 1:
+        if len(people) == 1 and (not self_said or next(iter(people)) in CHILDREN):
             return own, {**people, "other": next(iter(people.values()))}
-        return own, people if people or own == Profile() else {"other": own}
+        return own, people if people or self_said or own == Profile() else {"other": own}
+    if self_said:
+        return own, people
     unsaid = all(f.assumed and f.subject is Subject.PATIENT for f in findings if f.counts)
     if unsaid and len(people) == 1 and own.age_years is None:
         return next(iter(people.values())).merged(own), people

@@ -264,6 +264,10 @@ def _pair(reading: Reading, found: Sequence[Number], i: int) -> Number | None:
     return None
 
 
+_BODY_PLACES = frozenset(["armpit", "arm", "ear", "forehead", "rectal", "mouth", "tongue", "bum"])
+"""Where a temperature is taken: "like a hot water bottle, 38.1 under the arm" is no bath."""
+
+
 class _Around:
     """Units by the token where they begin, and names of measures in order; looked up once per message."""
 
@@ -411,7 +415,8 @@ class _Context:
         near_weather = self.r.cues.any_between(
             "weather", max(self.low, self.n.start - 6), min(self.high, self.n.end + 6)
         )
-        if near_weather is not None and label != "temperature":
+        on_body = not _BODY_PLACES.isdisjoint(self.r.tokens.words[self.n.start : end + 5])
+        if near_weather is not None and label != "temperature" and not on_body:
             return []
         celsius, fahrenheit = self.unit("c"), self.unit("f")
         if fahrenheit is not None and FAHRENHEIT[0] <= value <= FAHRENHEIT[1]:

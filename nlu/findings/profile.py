@@ -112,6 +112,10 @@ def _ages(reading: Reading, found: Sequence[Number]) -> list[tuple[float, int, i
         if _shorthand(words, number) or _apposition(reading, number):
             out.append((n, number.start, end, None))
             continue
+        born = _born_ago(reading, number)
+        if born is not None:
+            out.append(born)
+            continue
         for unit, limit in (("month", 24), ("week", 60), ("day", 60)):
             cue = cues.any_between(f"unit_{unit}", end, end + 1)
             if cue is not None and n <= limit and _beside_child(reading, number.start, cue.end, unit):
@@ -119,6 +123,24 @@ def _ages(reading: Reading, found: Sequence[Number]) -> list[tuple[float, int, i
                 break
     out.extend(_spoken_ages(reading))
     return out
+
+
+def _born_ago(reading: Reading, number: Number) -> tuple[float, int, int, str | None] | None:
+    """ "Baby born 10 days ago"; "14 months, temp, just wants to lie on me": months that open a message in which
+    nobody says "I" before them are a small child's age."""
+    words, breaks = reading.tokens.words, reading.tokens.breaks
+    for unit, limit in (("day", 60), ("week", 60), ("month", 30)):
+        cue = reading.cues.any_between(f"unit_{unit}", number.end, number.end + 1)
+        if cue is None or number.value > limit:
+            continue
+        after = words[cue.end] if cue.end < len(words) else ""
+        before = words[max(0, number.start - 3) : number.start]
+        if after == "ago" and "born" in before:
+            return number.value / PER_YEAR[unit], number.start, cue.end, "baby"
+        opens = number.start == 0 and cue.end < len(words) and breaks[cue.end] >= SOFT
+        if unit == "month" and opens and not reading.cues.between("self", 0, cue.end):
+            return number.value / PER_YEAR[unit], number.start, cue.end, "baby"
+    return None
 
 
 def _spoken_ages(reading: Reading) -> list[tuple[float, int, int, str | None]]:
@@ -201,6 +223,8 @@ def _apposition(reading: Reading, number: Number) -> bool:
     return set_off and not number.decimal and any(p.end == number.start for p in reading.persons)
 
 
+_BEFORE_SPAN = frozenset(["了", "过", "着", "有", "近", "第", "快"])
+"""烧了三天的小孩 is no child of three days."""
 FEVER_LOW, FEVER_HIGH = 36.0, 42.0
 """A bare number in this range right behind 四个月 is a temperature, and the months an age."""
 
@@ -225,10 +249,11 @@ def _beside_child(reading: Reading, start: int, end: int, unit: str) -> bool:
     if not chinese:  # "my baby is 2 months and …", "hes only 5 weeks"
         low = reading.sentences[reading.sentence_of[start]][0]
         told = before in _BEFORE_AGE and after not in _NOT_AN_AGE and after not in _NO_AGE_AFTER
-        return told and any(low <= p.start and start - 4 <= p.end <= start for p in young)
+        third = before in ("hes", "shes") or (start > 1 and words[start - 2] in ("he", "she"))
+        return told and (third or any(low <= p.start and start - 4 <= p.end <= start for p in young))
     if after == "大" or (start > 1 and words[start - 2] + before in ("出生", "生下", "下来")):
         return True
-    if any(end <= p.start <= end + 1 for p in young) and after != "没":
+    if any(end <= p.start <= end + 1 for p in young) and after != "没" and before not in _BEFORE_SPAN:
         return True
     hot = _is_number(after) and FEVER_LOW <= float(after) <= FEVER_HIGH
     if unit == "month" and hot and start == reading.sentences[reading.sentence_of[start]][0]:
