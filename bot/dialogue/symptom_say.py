@@ -219,7 +219,7 @@ class Say:
                     lang,
                     level=level,
                     protocol=comma.join([state["protocol"], *state["others"]]),
-                    reasons=" ".join(self.reason(r, lang) for r in verdict.reasons) or none,
+                    reasons=" ".join(self.reason(r, lang) for r in verdict.reasons).rstrip(".。") or none,
                     denied=comma.join(self._name(c, lang) for c in state["negated"]) or none,
                     # Warning signs by name: which were left open matters more than that a question was.
                     unknown=gap.join(
