@@ -113,7 +113,7 @@ def load_labelled(half: str, folder: Path = EVALUATION_DIR) -> tuple[Labelled, .
     cases: list[Labelled] = []
     for lang in LANGUAGES:
         number = 0
-        for path in _files(folder, half, lang):
+        for path in sorted((folder / half).glob(f"{lang}*.yml")):
             for group in yaml.safe_load(path.read_text(encoding="utf-8")):
                 if set(group) - GROUP_KEYS:
                     raise EvaluationError(f"{path.name}: unknown key in the group after message {number}")
@@ -121,12 +121,6 @@ def load_labelled(half: str, folder: Path = EVALUATION_DIR) -> tuple[Labelled, .
                     number += 1
                     cases.append(_labelled(group, message, lang, f"{half}/{lang}/{number}"))
     return tuple(cases)
-
-
-def _files(folder: Path, half: str, lang: str) -> list[Path]:
-    found = sorted((folder / half).glob(f"{lang}*.yml"))
-    late = sorted((folder / "open").glob(f"{lang}_third.yml"))
-    return [*found, *late] if half == "training" else [path for path in found if path not in late]
 
 
 def _labelled(group: Mapping[str, Any], message: Any, lang: str, ident: str) -> Labelled:
