@@ -124,6 +124,7 @@ class LanguageIndex:
         self.passages = tuple(passages)
         self._words = vocabulary(lang)
         documents = [_document_terms(p) for p in self.passages]
+        self.headings = tuple(frozenset(all_terms(p.heading, lang)) for p in self.passages)
         self._starts = [
             i for i, p in enumerate(self.passages) if not i or p.article_id != self.passages[i - 1].article_id
         ]

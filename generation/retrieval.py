@@ -18,7 +18,6 @@ from generation.encoder import Encoder
 from generation.passages import Passage, Section, newest
 from generation.ranking import LanguageIndex, Ranked, Search
 from generation.sections import HEADING_BONUS, asked_sections, section_bonus
-from generation.tokens import all_terms
 from generation.vectors import VectorCache
 
 MAX_QUESTION_CHARS = 1_000
@@ -103,29 +102,27 @@ class Retriever:
         search = self.search(question, lang, findings) if index and k >= 1 else None
         if index is None or search is None:
             return Retrieval((), False, 0.0, lang)
-        ranked = [_sections(index, search, topic) for topic in search.ranked]
-        found = [s[0] for s in ranked[:k]]
+        asked = asked_sections(search.question.folded, lang)
+        ranked = [_sections(index, search, asked, topic) for topic in search.ranked[:k]]
+        found = [s[0] for s in ranked]
         found += sorted((p for s in ranked for p in s[1:]), key=lambda p: -p.score)[: k - len(found)]
-        if len(found) > len(ranked):
-            found[len(ranked) :] = sorted(found[len(ranked) :], key=lambda p: -p.score)
         encoder = lang in self._warm
         sure = coverage(search, lang, encoder)
         return Retrieval(tuple(found), sure >= decision_for(lang, encoder).threshold, sure, lang, ranked[0])
 
 
-def _sections(index: LanguageIndex, search: Search, ranked: Ranked) -> tuple[ScoredPassage, ...]:
+def _sections(
+    index: LanguageIndex, search: Search, asked: frozenset[Section], ranked: Ranked
+) -> tuple[ScoredPassage, ...]:
     """The sections of one article, the one that answers first."""
     first, last = ranked.topic.first, ranked.topic.last
-    asked = asked_sections(search.question.folded, index.lang)
     lexical = search.lexical[first:last] / max(float(np.max(search.lexical[first:last])), 1e-9)
+    present = {p.section for p in index.passages[first:last]}
     scored = []
     for i, passage in enumerate(index.passages[first:last]):
-        heading = set(all_terms(passage.heading, index.lang))
+        heading = index.headings[first + i]
         said = len(heading & search.question.all_terms) / (len(heading) or 1)
         fit = float(lexical[i]) + float(search.near[first + i]) + HEADING_BONUS * said
-        fit += section_bonus(passage.section, passage.kind, asked)
+        fit += section_bonus(passage.section, present, asked)
         scored.append(ScoredPassage(passage, ranked.score + fit))
     return tuple(sorted(scored, key=lambda s: -s.score))
-
-
-__all__ = ["Retrieval", "Retriever", "ScoredPassage", "Section"]

@@ -5,13 +5,13 @@ it". Knows section keys and ``section_cues.yml``; no article. Pure but for readi
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import lru_cache
 from pathlib import Path
 
 import yaml
 
-from generation.passages import Kind, Section
+from generation.passages import Section
 
 CUES_FILE = Path(__file__).parent / "section_cues.yml"
 CUE_BONUS = 1.0
@@ -22,11 +22,15 @@ PLAIN = (Section.SELF_CARE, Section.OVERVIEW)
 HEADING_BONUS = 0.5
 """Weight of the share of the question's words that stand in the section's heading."""
 
-_MEDICINE_FIRST: Mapping[Section, Section] = {
-    Section.SELF_CARE: Section.PROCEDURE,
-    Section.TREATMENT: Section.OVERVIEW,
+_INSTEAD: Mapping[Section, tuple[Section, ...]] = {
+    Section.SELF_CARE: (Section.PROCEDURE, Section.TREATMENT),
+    Section.TREATMENT: (Section.SELF_CARE, Section.OVERVIEW),
+    Section.PREVENTION: (Section.SELF_CARE,),
+    Section.CAUSES: (Section.OVERVIEW,),
+    Section.PROCEDURE: (Section.SELF_CARE, Section.OVERVIEW),
+    Section.CAUTION: (Section.TREATMENT,),
 }
-"""Medicine articles answer "what do I do with it" elsewhere than articles on illnesses."""
+"""Where an article tells what it has no section of its own for, likeliest first."""
 
 
 class CuesError(ValueError):
@@ -51,11 +55,12 @@ def asked_sections(folded: str, lang: str) -> frozenset[Section]:
     return frozenset(section for pattern, section in cues if pattern.search(folded))
 
 
-def section_bonus(section: Section, kind: Kind, asked: frozenset[Section]) -> float:
-    """What the question's wording adds to a section of an article of ``kind``."""
+def section_bonus(section: Section, present: Collection[Section], asked: frozenset[Section]) -> float:
+    """What the question's wording adds to one section of an article that has the sections ``present``."""
     if not asked:
         return PLAIN_BONUS * (section in PLAIN)
     if section in asked:
         return CUE_BONUS
-    moved = {_MEDICINE_FIRST[s] for s in asked if kind is Kind.MEDICINE and s in _MEDICINE_FIRST}
-    return CUE_BONUS / 2 if section in moved else 0.0
+    absent = (_INSTEAD.get(s, ()) for s in asked if s not in present)
+    instead = {next((s for s in options if s in present), None) for options in absent}
+    return CUE_BONUS / 2 if section in instead else 0.0

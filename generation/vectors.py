@@ -6,6 +6,7 @@ Only articles come here: a patient's question is never written. Knows numpy file
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import zipfile
@@ -39,7 +40,7 @@ class VectorCache:
             part = todo[i : i + CHUNK]
             rows = encoder.encode([t for _, t in part])
             self._known.update((k, row) for (k, _), row in zip(part, rows, strict=True))
-            self._write({k: self._known[k] for k in self._known})
+            self._write(self._known)
         rows = np.stack([self._known[k] for k in keys])
         if todo or len(self._known) > len(set(keys)):
             self._write({k: self._known[k] for k in set(keys)})
@@ -48,7 +49,7 @@ class VectorCache:
 
     def _read(self) -> dict[bytes, Vectors]:
         try:
-            with np.load(self._path, allow_pickle=False) as file:
+            with self._path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
                 keys, rows = file["keys"], file["rows"]
         except (OSError, ValueError, KeyError, zipfile.BadZipFile):
             return {}
@@ -66,7 +67,8 @@ class VectorCache:
                 np.savez(file, keys=keys, rows=np.stack(list(rows.values())))
             part.replace(self._path)
         except OSError:
-            part.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                part.unlink()
 
 
 def _key(text: str, encoder: Encoder) -> bytes:

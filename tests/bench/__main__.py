@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-BENCHES = ("triage", "nlu", "rest", "desk", "start")
+BENCHES = ("triage", "nlu", "rest", "desk", "start", "retrieval")
 
 
 def main() -> int:

@@ -219,3 +219,58 @@ def test_terms_hold_no_filler_and_no_numbers() -> None:
 )
 def test_language_of_a_question(text: str, lang: str) -> None:
     assert language_of(text) == lang
+
+
+@pytest.mark.parametrize(
+    ("question", "lang", "right"),
+    [
+        ("I burned my hand on the oven", "en", {"burns"}),
+        ("haven't been able to poo for four days", "en", {"constipation"}),
+        ("从昨晚开始一直吐", "zh", {"diarrhoea-vomiting"}),
+        ("两岁孩子烧到39度能吃什么药", "zh", {"fever-children"}),
+        ("宝宝发烧什么时候要去医院", "zh", {"fever-children"}),
+        ("怀孕脚肿", "zh", {"pregnancy-complaints", "pre-eclampsia"}),
+        ("my child has a rash", "en", {"rash"}),
+        ("why can't I get pregnant", "en", {"fertility"}),
+        ("how do I make new friends", "en", {"loneliness"}),
+        ("is type 1 diabetes for life", "en", {"diabetes-type-1"}),
+        ("1型糖尿病能治好吗", "zh", {"diabetes-type-1"}),
+        ("low blood sugar what to do", "en", {"low-blood-sugar"}),
+    ],
+)
+def test_everyday_questions_are_answered_by_the_right_article(
+    question: str, lang: str, right: set[str], retriever: Retriever
+) -> None:
+    found = retriever.retrieve(question, lang)
+    assert found.covered and found.passages[0].passage.article_id in right
+
+
+@pytest.mark.parametrize(
+    ("question", "lang"),
+    [
+        ("what is the capital of France", "en"),
+        ("法国的首都是哪里", "zh"),
+        ("my cat is vomiting", "en"),
+        ("我家猫一直吐", "zh"),
+        ("what is glaucoma", "en"),
+        ("青光眼是什么", "zh"),
+        ("what is the weather in Paris tomorrow", "en"),
+        ("明天上海天气怎么样", "zh"),
+    ],
+)
+def test_other_subjects_animals_and_illnesses_without_an_article_are_declined(
+    question: str, lang: str, retriever: Retriever
+) -> None:
+    assert not retriever.retrieve(question, lang).covered
+
+
+def test_a_bite_by_an_animal_is_the_persons_matter(retriever: Retriever) -> None:
+    assert retriever.retrieve("a dog bit my hand", "en").passages[0].passage.article_id == "animal-bites"
+    assert retriever.retrieve("a dog bit my hand", "en").covered
+    assert retriever.retrieve("被狗咬了怎么办", "zh").covered
+
+
+def test_terms_keep_the_number_that_names_an_illness() -> None:
+    assert terms("type 1 diabetes", "en") != terms("type 2 diabetes", "en")
+    assert "hepatitisb" in terms("hepatitis B", "en") and "vitaminb12" in terms("is B12 good", "en")
+    assert terms("1型糖尿病", "zh") == terms("一型糖尿病", "zh") != terms("2型糖尿病", "zh")
