@@ -428,7 +428,7 @@ class _Judge:
         years ago is over; "diagnosed with diabetes in 2010" is not. A bite of some months ago still counts."""
         words = self.r.tokens.words
         years = any(w in _YEARS for w in words[past.start : past.end]) or past.end - past.start == 1
-        if self.out.kind == "exposure":
+        if self.out.kind == "exposure" or words[past.start] == "used":
             return years
         had = self.r.cues.any_between("had", max(self.low, self.hit.start - 3), self.hit.start)
         finished = words[self.hit.end : self.hit.end + 1] == ["过"]  # 小时候麻疹过
