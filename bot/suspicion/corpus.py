@@ -67,10 +67,11 @@ class Annotator:
         return None if chosen is None else self._families.of(chosen, self._file_of[chosen])
 
 
-def examples() -> list[Example]:
-    """Every example, in a fixed order."""
+def examples(every: int = 1) -> list[Example]:
+    """Every example (or every n-th of each kind, for a quick small model), in a fixed order."""
     annotator = Annotator(default_engine(), load_families())
-    return [*_judged(annotator), *_sentences(annotator), *_utterances(annotator), *_questions(annotator)]
+    kinds = (_judged, _sentences, _utterances, _questions)
+    return [example for kind in kinds for example in kind(annotator, every)]
 
 
 def sources() -> list[Path]:
@@ -102,30 +103,32 @@ def judged(case: Labelled, annotator: Annotator, assessment: Assessment) -> Exam
     )
 
 
-def _judged(annotator: Annotator) -> Iterator[Example]:
-    for case in (*load_labelled("open"), *load_labelled("training")):
+def _judged(annotator: Annotator, every: int) -> Iterator[Example]:
+    for case in (*load_labelled("open"), *load_labelled("training"))[::every]:
         example = judged(case, annotator, annotator.read(case.request))
         if example is not None:
             yield example
 
 
-def _sentences(annotator: Annotator) -> Iterator[Example]:
+def _sentences(annotator: Annotator, every: int) -> Iterator[Example]:
     for lang in LANGUAGES:
-        for group in load_sentences(SENTENCES / f"{lang}.yml"):
-            for text in group["sentences"]:
-                assessment = annotator.read({"id": 0, "text": text, "lang": lang})
-                family = None if group["family"] is None else Family(group["family"])
-                yield Example(annotator.asked(text, assessment), DANGERS[group["danger"]], family)
+        groups = load_sentences(SENTENCES / f"{lang}.yml")
+        told = [(text, group) for group in groups for text in group["sentences"]]
+        for text, group in told[::every]:
+            assessment = annotator.read({"id": 0, "text": text, "lang": lang})
+            family = None if group["family"] is None else Family(group["family"])
+            yield Example(annotator.asked(text, assessment), DANGERS[group["danger"]], family)
 
 
-def _utterances(annotator: Annotator) -> Iterator[Example]:
+def _utterances(annotator: Annotator, every: int) -> Iterator[Example]:
     """Utterances of the intents. Of complaints the rules' reading is the label; all others are harmless, and
     where the rules disagree about one that may hold a danger, it is left out."""
     for lang in LANGUAGES:
-        for n, utterance in enumerate(training(lang)):
+        read = [
+            u for n, u in enumerate(training(lang)) if u.intent in SYMPTOM_INTENTS or not n % EVERY_UTTERANCE
+        ]
+        for utterance in read[::every]:
             tells = utterance.intent in SYMPTOM_INTENTS
-            if not tells and n % EVERY_UTTERANCE:
-                continue
             assessment = annotator.read({"id": 0, "text": utterance.text, "lang": lang})
             heard = max(0, assessment.level - Level.ROUTINE)
             if heard and utterance.intent in MAYBE_INTENTS:
@@ -134,10 +137,12 @@ def _utterances(annotator: Annotator) -> Iterator[Example]:
             yield Example(annotator.asked(utterance.text, assessment), heard if tells else 0, family)
 
 
-def _questions(annotator: Annotator) -> Iterator[Example]:
-    for article in load_articles():
-        for template in QUESTIONS.get(article.lang, ()):
-            text = template.format(title=article.title.lower())
+def _questions(annotator: Annotator, every: int) -> Iterator[Example]:
+    """One question of each article, the kinds in turn."""
+    for n, article in list(enumerate(load_articles()))[::every]:
+        templates = QUESTIONS.get(article.lang)
+        if templates:
+            text = templates[n % len(templates)].format(title=article.title.lower())
             yield Example(
                 annotator.asked(text, annotator.read({"id": 0, "text": text, "lang": article.lang})), 0
             )

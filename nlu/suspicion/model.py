@@ -33,6 +33,7 @@ HINT_WEIGHT = 0.3
 """The value of a hint beside a TF-IDF row of length one; larger ones drown the words (measured, docs/LOG.md)."""
 VECTOR_WEIGHT = 1.5
 """The length of a sentence vector beside a TF-IDF row of length one."""
+MAJORITY = 0.5
 DANGER, EMERGENCY, FIRST_FAMILY = 0, 1, 2
 """Columns of the weights: danger or not, emergency rather than urgent, then one a family."""
 FAMILIES = tuple(Family)
@@ -71,8 +72,12 @@ class Scores:
 
     @property
     def family(self) -> Family:
-        """The likeliest family."""
-        return self.families[0][0] if self.families else Family.OTHER
+        """The family that is likelier than all others together; where none is, ``other``: a question about the
+        wrong danger is worse than a general one (below one half, every second family was wrong, measured)."""
+        whole = sum(share for _, share in self.families)
+        if not self.families or self.families[0][1] < MAJORITY * whole:
+            return Family.OTHER
+        return self.families[0][0]
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,8 +23,10 @@ from bot.triage.level import Level
 from bot.triage.suspicion import load_suspicion_rules
 from nlu.suspicion.families import Family
 from nlu.suspicion.fit import Example, key, threshold
-from nlu.suspicion.model import HINTS, Asked, Mode, ModelError, Point, SuspicionModel
+from nlu.suspicion.model import HINTS, Asked, Mode, ModelError, Point, Scores, SuspicionModel
 
+pytestmark = pytest.mark.timeout(300)
+"""The first test trains the small model: ten seconds of one core, minutes on a machine that does much else."""
 LOUD = Point(1.0, 0.0, 0.0, 0.0)
 """Thresholds that every message reaches."""
 
@@ -49,7 +51,7 @@ def read(engine: TriageEngine, reader: Reader, text: str, lang: str | None = Non
 
 def test_it_never_lowers_whatever_it_thinks_of_a_message(loud: Reader, reader: Reader) -> None:
     engine = default_engine()
-    for case in load_labelled("open")[::7]:
+    for case in load_labelled("open")[::20]:
         _, alone = engine.turn(Case(), case.text, 0.0, case.lang)
         for some in (loud, reader):
             both = some.read([case.text], [alone])[0]
@@ -98,8 +100,8 @@ def test_what_the_lexicon_found_and_cancelled_is_not_raised_again(
 
 
 def test_it_hears_some_of_what_the_rules_miss_and_lets_most_harmless_messages_be(reader: Reader) -> None:
-    """Over messages that this model has not seen. The bounds are of a quarter of the training; they are not goals."""
-    cases = load_labelled("open")
+    """Over messages that this model has not seen. The bounds are of a twelfth of the training; they are not goals."""
+    cases = load_labelled("open")[::3]
     alone, both = evaluate_semantic(cases, reader, seen=True)
     missed = [
         b
@@ -107,7 +109,7 @@ def test_it_hears_some_of_what_the_rules_miss_and_lets_most_harmless_messages_be
         if a.case.level is Level.EMERGENCY and a.given < Level.URGENT
     ]
     heard = [b for b in missed if b.asked or b.given >= Level.URGENT]
-    assert len(heard) >= 0.1 * len(missed)
+    assert len(heard) >= 0.1 * len(missed) > 0
     quiet = [(a, b) for a, b in zip(alone, both, strict=True) if a.case.must_not_escalate]
     assert sum(b.given >= Level.URGENT > a.given for a, b in quiet) <= 0.03 * len(quiet)
     assert sum(b.asked for _, b in quiet) <= 0.10 * len(quiet)
@@ -134,6 +136,17 @@ def test_thresholds_allow_what_the_rule_says_and_no_more() -> None:
     assert sum(s >= threshold(scores, 2) for s in scores) == 2
     assert sum(s >= threshold(scores, 0) for s in scores) == 0
     assert threshold(scores, 9) == 0.0
+
+
+def test_an_unsure_family_is_other() -> None:
+    def scores(*shares: float) -> Scores:
+        pairs = zip((Family.EYE, Family.CHEST, Family.CHILD), shares, strict=True)
+        return Scores(0.9, 0.9, tuple(pairs), Mode.NGRAMS)
+
+    assert scores(0.51, 0.3, 0.19).family is Family.EYE
+    assert scores(0.49, 0.3, 0.21).family is Family.OTHER
+    assert scores(0.2, 0.1, 0.05).family is Family.EYE  # what the lexicon cancelled has been taken off
+    assert Scores(0.9, 0.9, (), Mode.NGRAMS).family is Family.OTHER
 
 
 def test_the_model_file_holds_no_message(folder: Path, examples: list[Example]) -> None:
@@ -240,7 +253,7 @@ def test_vectors_are_kept_for_the_same_weights_and_made_anew_for_others(tmp_path
 
 def test_hints_are_a_closed_set(engine: TriageEngine, reader: Reader) -> None:
     seen = set()
-    for case in load_labelled("open")[::3]:
+    for case in load_labelled("open")[::20]:
         _, alone = engine.turn(Case(), case.text, 0.0, case.lang)
         seen |= set(reader.asked(case.text, alone).hints)
     assert seen <= set(HINTS)
