@@ -96,7 +96,7 @@ def parser() -> argparse.ArgumentParser:
         required=True, metavar="WHAT"
     )
     judged = evaluate.add_parser("triage", help="sensitivity, specificity and confusion of the rule layer")
-    judged.add_argument("--half", choices=("held_out", "open"), default="held_out")
+    judged.add_argument("--half", choices=("held_out", "open", "training"), default="held_out")
     judged.add_argument("--picture", type=Path, help="draw the confusion matrix into this PNG file")
     judged.add_argument("--semantic", action="store_true", help="what the second reader adds and costs")
     judged.add_argument("--model", type=Path, help="folder of the trained second reader (default: models)")

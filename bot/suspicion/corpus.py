@@ -1,8 +1,8 @@
 """What the second reader is trained on: our own sentences alone, each with its danger and its family.
 
-Five kinds: sentences collected from the twin tests of the rules, the open half of the evaluation, messages written
-blind for training, utterances of the
-intents, and questions made of the articles' titles. The unseen halves of evaluation and intents are never read.
+Five kinds: messages written blind for training (by which the working point is chosen), the open half of the evaluation,
+sentences collected from the twin tests of the rules, utterances of the intents, and questions made of the articles'
+titles. The unseen halves of evaluation and intents are never read.
 """
 
 from __future__ import annotations
@@ -87,10 +87,12 @@ def sources() -> list[Path]:
     return sorted(found)
 
 
-def judged(case: Labelled, annotator: Annotator, assessment: Assessment) -> Example | None:
-    """One message of the open half; None where the label leaves open whether it is a danger."""
+def judged(case: Labelled, annotator: Annotator, *, strange: bool) -> Example | None:
+    """One labelled message; None where the label leaves open whether it is a danger. ``strange``: nobody has mended
+    the rules by it."""
     if case.level < Level.URGENT and not case.must_not_escalate:
         return None
+    assessment = annotator.read(case.request)
     danger = max(0, case.level - Level.ROUTINE)
     family = annotator.family(assessment) if danger and assessment.level >= Level.URGENT else None
     return Example(
@@ -100,14 +102,16 @@ def judged(case: Labelled, annotator: Annotator, assessment: Assessment) -> Exam
         judged=True,
         quiet=case.must_not_escalate,
         escalated=assessment.level >= Level.URGENT,
+        strange=strange,
     )
 
 
 def _judged(annotator: Annotator, every: int) -> Iterator[Example]:
-    for case in (*load_labelled("open"), *load_labelled("training"))[::every]:
-        example = judged(case, annotator, annotator.read(case.request))
-        if example is not None:
-            yield example
+    for half in ("open", "training"):
+        for case in load_labelled(half)[::every]:
+            example = judged(case, annotator, strange=half == "training")
+            if example is not None:
+                yield example
 
 
 def _sentences(annotator: Annotator, every: int) -> Iterator[Example]:

@@ -180,7 +180,7 @@ def run_evaluate(
     if second is None:
         outcomes = evaluate(cases)
     else:
-        alone, outcomes = evaluate_semantic(cases, second, seen=half == "open")
+        alone, outcomes = evaluate_semantic(cases, second, seen=half != "held_out")
         stdout.write(gain(alone, outcomes, half))
     stdout.write(report(outcomes, half))
     if half == "open":

@@ -1,8 +1,8 @@
 """Fits the second reader and chooses its working point on cross-validation folds, by a stated rule.
 
-The folds run over the messages of the open half of the evaluation. A training sentence that is nearly the same as a
-message of the tested fold and labelled alike is left out of that fold's training, so that figures do not flatter; its
-look-alikes with the other label stay. Seeds are fixed.
+The folds run over the labelled messages; thresholds are chosen on those by which nobody has mended the rules. A
+training sentence that is nearly the same as a message of the tested fold and labelled alike is left out of that fold's
+training, so that figures do not flatter; its look-alikes with the other label stay. Seeds are fixed.
 It knows labelled examples; where they come from is :mod:`bot.suspicion.corpus`.
 """
 
@@ -56,7 +56,8 @@ NEVER = 1.1
 @dataclass(frozen=True, slots=True)
 class Example:
     """One labelled message. ``danger``: 0 none, 1 urgent, 2 emergency. ``judged``: it belongs to the folds, and
-    ``quiet`` says that it must not escalate, ``escalated`` that the rules alone escalate it."""
+    ``quiet`` says that it must not escalate, ``escalated`` that the rules alone escalate it, ``strange`` that nobody
+    has mended the rules by it, so that the working point may be chosen on it."""
 
     asked: Asked
     danger: int
@@ -64,6 +65,7 @@ class Example:
     judged: bool = False
     quiet: bool = False
     escalated: bool = False
+    strange: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +130,7 @@ def fit(
                 for i, m in zip(places, margins, strict=True)
                 if examples[i].asked.lang == lang
             ]
-            points[mode, lang] = _point(some, temperature, bounds)
+            points[mode, lang] = _point(_strange(some), temperature, bounds)
         for i, m in zip(places, margins, strict=True):
             judged.setdefault(mode.value, {})[key(examples[i].asked)] = [round(float(x), 4) for x in m]
     names = [name for name, _ in sorted(vectorizer.vocabulary_.items(), key=lambda kv: int(kv[1]))]
@@ -229,6 +231,12 @@ def _temperature(margins: Floats, family: npt.NDArray[np.int64]) -> float:
         return float(np.mean(np.log(np.exp(z).sum(axis=1)) - z[np.arange(len(z)), target]))
 
     return float(min(TEMPERATURES, key=loss))
+
+
+def _strange(judged: list[tuple[Example, Floats]]) -> list[tuple[Example, Floats]]:
+    """Those by which the rules were not mended: on mended ones the lexicon cancels more than it does in life, and
+    thresholds come out too low (measured). All of them where there are none such."""
+    return [(e, m) for e, m in judged if e.strange] or judged
 
 
 def _point(judged: Sequence[tuple[Example, Floats]], temperature: float, bounds: Bounds) -> Point:
