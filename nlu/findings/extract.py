@@ -19,7 +19,8 @@ from nlu.findings.lexicon import Knowledge, load_knowledge
 from nlu.findings.modifiers import attach
 from nlu.findings.numbers import UNIT, Measured, Number, durations, measure, numbers
 from nlu.findings.profile import CHILDREN, aged_tokens, profiles
-from nlu.findings.reading import Reading, read
+from nlu.findings.reading import CueHit, Reading, read
+from nlu.findings.tokens import SOFT
 from nlu.findings.types import (
     Cancelled,
     ContextTurn,
@@ -108,6 +109,8 @@ class Extractor:
             finding = self._finding(reading, a, {})
             if finding.status is Status.NEGATED:
                 finding = replace(finding, status=Status.PRESENT)
+            if finding.time is Time.PAST and a.cue is not None and _set_off(reading, a.cue, m):
+                finding = replace(finding, time=Time.NOW)
             out.append(replace(finding, kind="sign", value=m.value, unit=UNIT[m.id]))
         return out
 
@@ -207,6 +210,12 @@ def _details(
     if over or not (said or reading.cues.all("still")):
         return None
     return Details(said, reading.span(0, len(reading.tokens)))
+
+
+def _set_off(reading: Reading, cue: CueHit, value: Measured) -> bool:
+    """ "Kidney transplant, 14 months ago, temp 38.9": a comma stands between the past and what was measured."""
+    low, high = min(cue.end, value.end), max(cue.start, value.start)
+    return any(b >= SOFT for b in reading.tokens.breaks[low : high + 1])
 
 
 def _cue_kind(a: Asserted) -> str:

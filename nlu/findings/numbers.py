@@ -335,7 +335,7 @@ class _Context:
 
     def after_label(self, kind: str) -> bool:
         """The name right behind: "88% oxygen", "140 heart rate"."""
-        end = self.n.end + 3
+        end = self.n.end + (4 if kind == "temperature" else 3)  # "33.9 on the ear thermometer"
         return self.r.cues.any_between(f"label_{kind}", self.n.end, min(self.high, end)) is not None
 
     def nearest_label(self) -> str | None:
@@ -346,6 +346,8 @@ class _Context:
     def lookalike(self) -> bool:
         """Room 38, bus 120, 38 years, 38 people, 150 mg, 8:38."""
         cues = self.r.cues
+        if self.n.start and self.r.tokens.words[self.n.start - 1] == "乱":
+            return True  # 乱七八糟 counts nothing
         before = any(
             c.end in (self.n.start, self.n.start - 1)
             for c in cues.between("lookalike_before", max(self.low, self.n.start - 5), self.n.start)
@@ -435,7 +437,7 @@ class _Context:
         ):  # fmt: skip
             if FAHRENHEIT_LABELLED[0] <= value <= FAHRENHEIT_LABELLED[1]:
                 return self._guess(value, end)
-            return [("temperature", value, end)] if 34 <= value <= 43 else []
+            return [("temperature", value, end)] if (30 if self.n.decimal else 34) <= value <= 43 else []
         if label is None and self.n.decimal and 37.2 <= value <= 42.5:
             return [("temperature", value, end)]
         return []
@@ -475,6 +477,8 @@ class _Context:
         named = label == "resp_rate" or (
             breaths is not None and label is None and (self._english_breaths(breaths) or self._breathing())
         )
+        if not named and self._beside_vitals():
+            return [*out, ("resp_rate", value, end)]
         if named and (not self.lookalike() or breaths is not None):
             out.append(("resp_rate", value, breaths.end if breaths else end))
         if (
@@ -492,6 +496,14 @@ class _Context:
         """ "Breathing 40 times a minute", 呼吸30次: a bare word that needs its unit ("trouble breathing, 45 years")."""
         low = max(self.low, self.n.start - 4)
         return self.r.cues.any_between("label_breathing", low, self.n.start) is not None
+
+    def _beside_vitals(self) -> bool:
+        """体温39.4 心率132 呼吸28: the bare word right before the number, in a row of other values."""
+        right_before = self.r.cues.any_between(
+            "label_breathing", max(self.low, self.n.start - 2), self.n.start
+        )
+        others = self.around.before(max(0, self.n.start - 20), self.n.start)
+        return right_before is not None and right_before.end == self.n.start and bool(others)
 
     def _english_breaths(self, unit: CueHit) -> bool:
         return self.r.tokens.words[unit.start].startswith("breath")

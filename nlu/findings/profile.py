@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from nlu.findings.numbers import Number
 from nlu.findings.reading import CueHit, Reading
-from nlu.findings.tokens import SOFT
+from nlu.findings.tokens import SOFT, is_cjk
 from nlu.findings.types import Profile
 
 PER_YEAR = {"day": 365.25, "week": 52.18, "month": 12.0, "year": 1.0}
@@ -53,6 +53,8 @@ def profiles(reading: Reading, found: Sequence[Number]) -> tuple[Profile, dict[s
             who = next((p for p in people if p in CHILDREN), hint)
         if who is None and years < 12 and not _first_person(reading, start):
             who = next((p for p in people if p in CHILDREN), "baby" if years < 1 else None)
+        if who is None and _of_someone(reading, start):
+            who = "other"
         if who is None:
             self_profile = replace(self_profile, age_years=years)
         else:
@@ -220,7 +222,20 @@ def _apposition(reading: Reading, number: Number) -> bool:
     set_off = tokens.marks[number.start][:1] in (",", "(") and (
         number.end >= len(tokens) or tokens.marks[number.end][:1] in (",", ")", ".", "\n")
     )
-    return set_off and not number.decimal and any(p.end == number.start for p in reading.persons)
+    beside = not number.decimal and any(p.end == number.start for p in reading.persons)
+    return beside and (set_off or _bare_years(reading, number))
+
+
+YOUNGEST_BARE = 18
+
+
+def _bare_years(reading: Reading, number: Number) -> bool:
+    """我爸71了，我妈68，…: a number of years right behind a person, with nothing that it could count."""
+    words, breaks = reading.tokens.words, reading.tokens.breaks
+    if not is_cjk(words[number.start - 1]) or not YOUNGEST_BARE <= number.value <= MAX_AGE:
+        return False
+    end = number.end + 1 if words[number.end : number.end + 1] == ["了"] else number.end
+    return end >= len(words) or breaks[end] >= SOFT
 
 
 _BEFORE_SPAN = frozenset(["了", "过", "着", "有", "近", "第", "快"])
@@ -287,6 +302,14 @@ def _owner(reading: Reading, start: int, end: int) -> str | None:
     if earlier and not reading.cues.between("self", earlier[-1].end, start):
         return earlier[-1].kind
     return None
+
+
+def _of_someone(reading: Reading, start: int) -> bool:
+    """ "He's 70", "she is 34": of somebody whom no other word names."""
+    words = reading.tokens.words
+    return (start > 0 and words[start - 1] in ("hes", "shes")) or (
+        start > 1 and words[start - 2] in ("he", "she") and words[start - 1] == "is"
+    )
 
 
 def _first_person(reading: Reading, start: int) -> bool:

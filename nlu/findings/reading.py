@@ -191,7 +191,7 @@ def _nouns_with_s(normalised: Normalised, tokens: Tokens) -> frozenset[int]:
     return frozenset(
         start
         for word, start, end in zip(tokens.words, tokens.starts, tokens.ends, strict=True)
-        if word in _ONLY_ONE or (len(word) > 3 and text[end - 2 : end] == "'s" and word[:-1] not in _NO_NOUN)
+        if word in _ONLY_ONE or (len(word) > 2 and text[end - 2 : end] == "'s" and word[:-1] not in _NO_NOUN)
     )
 
 
