@@ -324,6 +324,10 @@ class _Context:
                 return None  # 血糖2.6，人昏倒了: no people are counted
             cue = self.around.units.get(place, _NO_UNITS).get(kind)
             if cue is not None:
+                tokens = self.r.tokens
+                apart = tokens.starts[place] > tokens.ends[self.n.end - 1]
+                if apart and kind == "other" and is_cjk(tokens.words[place]):
+                    return None  # 血氧88 人很喘: no people are counted
                 return cue
         return None
 

@@ -180,9 +180,26 @@ _NO_NOUN = frozenset(
 _ONLY_ONE = frozenset(
     ["tongues", "throats", "chests", "heads", "hearts", "faces", "mouths", "skins", "bellys", "stomachs", "tummys",
      "necks", "noses", "pulses", "speeches", "speechs", "brains", "curtains", "cords", "catheters", "fistulas",
-     "windpipes", "airways", "breathings"]
+     "windpipes", "airways", "breathings", "jaws", "calfs", "temps", "eyesights", "backs", "bellies"]
 )  # fmt: skip
 """Nobody has two of them, so that the s is "is" or "has", also where the apostrophe was left out."""
+_AFTER_IS = frozenset(
+    [
+        "gone",
+        "been",
+        "got",
+        "come",
+        "coming",
+        "stopped",
+        "started",
+        "turned",
+        "stone",
+        "stuck",
+        "running",
+        "wearing",
+    ]
+)
+"""Behind these, "my arms gone cold" is one arm, typed without the apostrophe."""
 
 
 def _nouns_with_s(normalised: Normalised, tokens: Tokens) -> frozenset[int]:
@@ -190,8 +207,12 @@ def _nouns_with_s(normalised: Normalised, tokens: Tokens) -> frozenset[int]:
     text = normalised.text
     return frozenset(
         start
-        for word, start, end in zip(tokens.words, tokens.starts, tokens.ends, strict=True)
-        if word in _ONLY_ONE or (len(word) > 2 and text[end - 2 : end] == "'s" and word[:-1] not in _NO_NOUN)
+        for word, start, end, following in zip(
+            tokens.words, tokens.starts, tokens.ends, [*tokens.words[1:], ""], strict=True
+        )
+        if word in _ONLY_ONE
+        or (len(word) > 3 and word[-1] == "s" and following in _AFTER_IS)
+        or (len(word) > 2 and text[end - 2 : end] == "'s" and word[:-1] not in _NO_NOUN)
     )
 
 
