@@ -208,7 +208,7 @@ def _nouns_with_s(normalised: Normalised, tokens: Tokens) -> frozenset[int]:
     return frozenset(
         start
         for word, start, end, following in zip(
-            tokens.words, tokens.starts, tokens.ends, [*tokens.words[1:], ""], strict=True
+            tokens.words, tokens.starts, tokens.ends, [*tokens.words[1:], ""][: len(tokens)], strict=True
         )
         if word in _ONLY_ONE
         or (len(word) > 3 and word[-1] == "s" and following in _AFTER_IS)
