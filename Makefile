@@ -61,6 +61,7 @@ $(VENV)/.run: requirements/run.lock pyproject.toml | $(VENV)/bin/python
 $(VENV)/.dev: requirements/dev.lock $(VENV)/.run
 	@echo "Installing the test tools ..."
 	@$(PIP) --no-deps --ignore-requires-python --require-hashes -r requirements/dev.lock
+	@$(VENV)/bin/careline train --articles  # once here, not at the start of every server of the tests
 	@touch $@
 
 $(VENV)/.tools: requirements/tools.lock

@@ -49,9 +49,10 @@ class CitedAnswers:
         *,
         encoder: Encoder | None,
         vectors: Path | None = None,
+        shipped: Path | None = None,
     ) -> None:
         self._own_articles, self._generator, self._encoder = own_articles, generator, encoder
-        self._vectors = VectorCache(vectors) if vectors else None
+        self._vectors = VectorCache(vectors, shipped) if vectors else None
         self._retriever: Retriever | None = None
         self._client: GeneratorClient | None = None
         self._warming: asyncio.Task[None] | None = None

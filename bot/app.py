@@ -249,7 +249,11 @@ def build(settings: Settings) -> Careline:
     # answers and dialogue
     encoder = MiniLmEncoder() if settings.encoder else None
     answers = CitedAnswers(
-        settings.data / "knowledge", generator(settings), encoder=encoder, vectors=settings.data / "cache"
+        settings.data / "knowledge",
+        generator(settings),
+        encoder=encoder,
+        vectors=settings.data / "cache",
+        shipped=settings.models,
     )
     dialogue = _dialogue(settings, cipher, sessions, locks, clinic, texts, answers, escalations, calendar)
 

@@ -47,6 +47,7 @@ def parser() -> argparse.ArgumentParser:
     )
     train.add_argument("--out", type=Path, help="where to put it (default: models)")
     train.add_argument("--force", action="store_true", help="train even when nothing has changed")
+    train.add_argument("--articles", action="store_true", help="also make the vectors of the articles")
     train.set_defaults(run=_train)
 
     chat = commands.add_parser("chat", help="talk to the assistant here in the terminal")
@@ -195,7 +196,7 @@ def _answer(arguments: argparse.Namespace) -> int:
 def _train(arguments: argparse.Namespace) -> int:
     from bot import commands
 
-    return commands.train(arguments.out, force=arguments.force)
+    return commands.train(arguments.out, force=arguments.force, articles=arguments.articles)
 
 
 def _serve(arguments: argparse.Namespace) -> int:

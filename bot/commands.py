@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import hashlib
 import importlib
 import logging
 import os
@@ -223,8 +224,9 @@ async def _until_stopped() -> None:
     await stop.wait()
 
 
-def train(out: Path | None = None, *, force: bool = False) -> int:
-    """Train the dialogue model; says so when there is nothing to do."""
+def train(out: Path | None = None, *, force: bool = False, articles: bool = False) -> int:
+    """Train the dialogue model and the second reader; says so when there is nothing to do. ``articles``: leave their
+    vectors there too."""
     from bot.dialogue.model import MANIFEST
     from bot.dialogue.train import TrainingFailed
     from bot.dialogue.train import train as train_model
@@ -241,7 +243,10 @@ def train(out: Path | None = None, *, force: bool = False) -> int:
     except TrainingFailed as error:
         return complain(str(error))
     say(f"dialogue model {path} ({time.perf_counter() - began:.1f} s)")
-    return train_reader(folder, force=force)
+    status = train_reader(folder, force=force)
+    if articles:
+        encode_articles(folder)
+    return status
 
 
 def train_reader(folder: Path, *, force: bool = False) -> int:
@@ -257,6 +262,37 @@ def train_reader(folder: Path, *, force: bool = False) -> int:
     )
     say(f"second reader {path} ({time.perf_counter() - began:.1f} s)")
     return 0
+
+
+def encode_articles(folder: Path) -> None:
+    """Leave the vectors of the shipped articles beside the models, so that no start has to make them."""
+    from generation.encoder import EncoderUnavailable, MiniLmEncoder
+    from generation.passages import KNOWLEDGE_DIR, load_passages
+    from generation.retrieval import Retriever
+    from generation.vectors import FILE, VectorCache
+
+    if not load_settings().encoder:
+        return
+    encoder, note = MiniLmEncoder(), folder / f"{FILE}.sources"
+    digest = hashlib.sha256(encoder.name.encode())
+    for lang in sorted(encoder.languages):
+        for path in sorted((KNOWLEDGE_DIR / lang).glob("*.md")):
+            digest.update(path.read_bytes())
+    if (
+        (folder / FILE).is_file()
+        and note.is_file()
+        and note.read_text(encoding="ascii") == digest.hexdigest()
+    ):
+        return
+    began = time.perf_counter()
+    say("vectors of the articles ...")
+    try:
+        Retriever(load_passages(), encoder, VectorCache(folder)).warm()
+    except EncoderUnavailable as error:
+        say(f"without vectors of the articles: {error}")
+        return
+    note.write_text(digest.hexdigest(), encoding="ascii")
+    say(f"vectors of the articles ({time.perf_counter() - began:.1f} s)")
 
 
 def triage_semantic(model: Path | None, *, explain: bool = False) -> int:
@@ -319,6 +355,7 @@ def answer(data: Path | None) -> int:
         token=token,
         encoder=settings.encoder,
         cache=settings.data / VECTORS,
+        shipped=settings.models,
     )
 
 
@@ -331,7 +368,9 @@ def evaluate_answers(half: str, data: Path | None, *, lexical: bool) -> int:
     except CommandError as error:
         return complain(str(error))
     encoder = settings.encoder and not lexical
-    return run_evaluate(sys.stdout, half, encoder=encoder, cache=settings.data / VECTORS)
+    return run_evaluate(
+        sys.stdout, half, encoder=encoder, cache=settings.data / VECTORS, shipped=settings.models
+    )
 
 
 def staff_add(

@@ -102,15 +102,16 @@ def run_answer(
     token: str | None = None,
     encoder: bool = False,
     cache: Path | None = None,
+    shipped: Path | None = None,
 ) -> int:
     """Answer every line of ``stdin``. Without ``url`` no generator is asked; without ``encoder`` no torch is
-    loaded; ``cache`` keeps the articles' vectors between runs.
+    loaded; ``cache`` keeps the articles' vectors between runs, ``shipped`` has those that training made.
 
     Returns the exit status: 0, or 1 when any line was malformed.
     """
     if isinstance(stdin, io.TextIOWrapper):
         stdin.reconfigure(encoding="utf-8", errors="surrogateescape")  # one bad line must not end the rest
-    vectors = VectorCache(cache) if cache else None
+    vectors = VectorCache(cache, shipped) if cache else None
     retriever = Retriever(load_passages(knowledge), MiniLmEncoder() if encoder else None, vectors)
     retriever.warm()
     return asyncio.run(_run(stdin, stdout, retriever, url, token))

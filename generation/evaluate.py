@@ -117,6 +117,7 @@ def run_evaluate(
     *,
     encoder: bool,
     cache: Path | None = None,
+    shipped: Path | None = None,
     knowledge: Path = KNOWLEDGE_DIR,
     folder: Path = QUESTIONS_DIR,
 ) -> int:
@@ -124,7 +125,9 @@ def run_evaluate(
     if half not in HALVES:
         raise ValueError(f"half: expected one of {', '.join(HALVES)}")
     retriever = Retriever(
-        load_passages(knowledge), MiniLmEncoder() if encoder else None, VectorCache(cache) if cache else None
+        load_passages(knowledge),
+        MiniLmEncoder() if encoder else None,
+        VectorCache(cache, shipped) if cache else None,
     )
     try:
         retriever.warm()

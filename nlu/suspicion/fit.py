@@ -95,7 +95,9 @@ class _Data:
         parts = [self.words[rows], self.hints[rows]]
         if mode is Mode.ENCODER and self.vectors is not None:
             parts.append(csr_matrix(VECTOR_WEIGHT * self.vectors[rows]))
-        joined = hstack(parts, dtype=np.float64).tocsr()  # as the machines want it, once instead of once a machine
+        joined = hstack(
+            parts, dtype=np.float64
+        ).tocsr()  # as the machines want it, once instead of once a machine
         joined.sort_indices()
         return joined
 

@@ -73,3 +73,22 @@ def test_a_patients_question_never_reaches_the_disk(tmp_path: Path, passages: tu
     retriever.retrieve("my secret rash", "en")
     assert encoder.seen[-1] == "my secret rash"
     assert (tmp_path / FILE).read_bytes() == before and [p.name for p in tmp_path.iterdir()] == [FILE]
+
+
+def test_shipped_vectors_are_read_and_never_written(tmp_path: Path) -> None:
+    VectorCache(tmp_path / "shipped").encode(["known"], Counting())
+    before = (tmp_path / "shipped" / FILE).read_bytes()
+    encoder = Counting()
+    cache = VectorCache(tmp_path / "own", tmp_path / "shipped")
+    both = cache.encode(["known", "new"], encoder)
+    assert encoder.seen == ["new"] and both.shape == (2, 3)
+    assert (tmp_path / "shipped" / FILE).read_bytes() == before
+    again = Counting()
+    assert (VectorCache(tmp_path / "own", tmp_path / "shipped").encode(["known", "new"], again) == both).all()
+    assert again.seen == []
+
+
+def test_where_training_left_every_vector_nothing_is_kept_twice(tmp_path: Path) -> None:
+    VectorCache(tmp_path / "shipped").encode(["known"], Counting())
+    VectorCache(tmp_path / "own", tmp_path / "shipped").encode(["known"], Counting())
+    assert not (tmp_path / "own").exists()
