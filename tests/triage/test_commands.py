@@ -123,3 +123,19 @@ def test_it_imports_neither_rasa_nor_a_numeric_library() -> None:
     )
     assert done.returncode == 0, done.stderr.decode()
     assert [json.loads(line).get("id") for line in done.stdout.splitlines()] == [1, None]
+
+
+def test_many_lines_are_answered_in_order_by_several_processes(tmp_path: Path) -> None:
+    lines = [json.dumps({"id": n, "text": ("my chest feels tight", "嗓子疼")[n % 2]}) for n in range(150)]
+    lines.insert(70, "no json")
+    source = tmp_path / "lines.jsonl"
+    source.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    out = io.StringIO()
+    with source.open(encoding="utf-8") as stdin:
+        assert run_triage(stdin, out) == 1
+    said = [json.loads(line) for line in out.getvalue().splitlines()]
+    assert [s["id"] for s in said] == [*range(70), None, *range(70, 150)]
+    assert said[70]["error"] == "line 71: not valid JSON"
+    alone = io.StringIO()
+    run_triage(io.StringIO(lines[0] + "\n" + lines[1] + "\n"), alone)
+    assert [json.loads(line) for line in alone.getvalue().splitlines()] == said[:2]
