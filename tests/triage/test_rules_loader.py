@@ -79,3 +79,10 @@ def test_the_hash_names_the_content(tmp_path: Path) -> None:
     assert load_rules(tmp_path).rules_hash == first
     load(tmp_path, {**GOOD, "level": "routine"})
     assert load_rules(tmp_path).rules_hash != first
+
+
+def test_the_shipped_rules_have_no_fault_but_missing_example_sentences() -> None:
+    """What a rule names must exist: an unknown concept never fires and nobody notices."""
+    from bot.triage.ruleschecks import check_rules
+
+    assert [str(fault) for fault in check_rules() if "has no twin test" not in str(fault)] == []
