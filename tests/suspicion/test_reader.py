@@ -226,7 +226,8 @@ def test_with_an_encoder_its_languages_are_read_by_it_and_the_others_by_words(
     model = make([*examples, *anvils], encoder)
     reader = Reader(model, "0" * 64, load_suspicion_rules(), {}, encoder)
     engine = default_engine()
-    english, chinese = read(engine, reader, "an anvil fell")[1], read(engine, reader, "我今天有点累")[1]
+    # the family comes from the words alone, the danger from words and vector
+    english, chinese = read(engine, reader, "anvil number 41")[1], read(engine, reader, "我今天有点累")[1]
     assert english.suspected is not None and english.suspected.mode == "encoder"
     assert english.suspected.family == "chest"
     assert chinese.suspected is not None and chinese.suspected.mode == "ngrams"
